@@ -1,0 +1,31 @@
+"""Byte counts: integers inside, units only at the edge (DESIGN section 4)."""
+
+from __future__ import annotations
+
+import re
+
+from edgeasc.errors import UsageError
+
+UNITS = {"": 1, "b": 1, "kib": 1024, "kb": 1000, "mib": 1024**2, "mb": 1000**2}
+
+
+def parse_size(text: str) -> int:
+    """Bytes meant by `text`: `61440`, `128KiB` (1024) or `128kB` (1000).
+
+    Raises:
+        UsageError: not a positive number with a known unit.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    if match is None or match[2].lower() not in UNITS:
+        raise UsageError("size", f"{text!r} is not a size; write bytes or a unit, like 61440, 128KiB or 128kB")
+    size = int(float(match[1]) * UNITS[match[2].lower()])
+    if size <= 0:
+        raise UsageError("size", f"{text!r} is not a positive size")
+    return size
+
+
+def format_size(size: int) -> str:
+    """`size` in bytes for people, both units by name: `62,316 B (60.86 KiB, 62.32 kB)`."""
+    if size < 1000:
+        return f"{size} B"
+    return f"{size:,} B ({size / 1024:,.2f} KiB, {size / 1000:,.2f} kB)"

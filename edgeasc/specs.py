@@ -1,0 +1,266 @@
+"""Frozen specifications: the front end and the recipe, as numbers that every room reads.
+
+Read from TOML, validated once, hashed by content. Nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edgeasc.errors import BadInput, UsageError
+
+S = TypeVar("S", bound="Spec")
+
+
+class Spec(BaseModel):
+    """Base of all specifications: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def digest(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON form."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+class LogMel(Spec):
+    """A log-mel front end, framed as librosa does with `center=True` and zero padding.
+
+    Periodic Hann window of `win_length` centred in `n_fft`, power spectrum, Slaney-normalised
+    mel filters, `ln(S + log_floor)`. Defaults: QTI DCASE 2021, section 3.1, as read in the project's notes.
+    """
+
+    sample_rate: int = Field(16_000, ge=1_000, le=192_000)  # Hz
+    n_fft: int = Field(4096, ge=16, le=65_536)  # samples
+    win_length: int = Field(2080, ge=16)  # samples, 130 ms
+    hop_length: int = Field(480, ge=1)  # samples, 30 ms
+    n_mels: int = Field(256, ge=1, le=1024)
+    f_min: float = Field(0.0, ge=0.0)  # Hz
+    f_max: float = 8000.0  # Hz
+    mel_scale: Literal["slaney", "htk"] = "slaney"
+    log_floor: float = Field(1e-6, gt=0.0)  # added to the mel power before the logarithm
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LogMel:
+        if self.win_length > self.n_fft:
+            raise ValueError(f"win_length {self.win_length} is longer than n_fft {self.n_fft}")
+        if not self.f_min < self.f_max <= self.sample_rate / 2:
+            raise ValueError(f"need f_min < f_max <= sample_rate / 2, found {self.f_min}, {self.f_max}")
+        return self
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames of a centred transform of `n_samples` samples."""
+        return 1 + n_samples // self.hop_length
+
+    @property
+    def silence(self) -> float:
+        """The log-mel value of digital silence, in log units."""
+        return math.log(self.log_floor)
+
+
+class ModelSpec(Spec):
+    """Which network: a name from `edgeasc models` and its options."""
+
+    name: str
+    options: dict[str, bool | int | float | str] = {}
+
+
+class DataSpec(Spec):
+    """What the network hears."""
+
+    clip_seconds: float = Field(1.0, gt=0.0)  # length of one network input
+    validation: float = Field(0.1, ge=0.0, lt=0.9)  # part of the training recordings held out for selection
+    crop: Literal["random", "whole"] = "whole"  # training input: a random crop of clip_seconds, or the clip cut or padded to it
+    test_crops: int = Field(1, ge=1)  # evenly spaced crops averaged in evaluation; 1 = the whole clip
+
+
+class AugmentSpec(Spec):
+    """Label-preserving and mixing augmentation on features (QTI DCASE 2021, section 3.1)."""
+
+    roll_seconds: float = Field(1.5, ge=0.0)  # circular shift, uniform in +- this
+    mixup_alpha: float = Field(0.3, ge=0.0)  # Beta(alpha, alpha); 0 switches Mixup off
+    freq_masks: int = Field(2, ge=0)
+    freq_mask_width: int = Field(40, ge=0)  # mel bins, integer uniform in 0..width
+    time_masks: int = Field(2, ge=0)
+    time_mask_width: int = Field(80, ge=0)  # frames, integer uniform in 0..width
+    gain_db: float = Field(0.0, ge=0.0)  # level change of the whole clip, uniform in +- this
+
+
+class TrainSpec(Spec):
+    """Float training: SGD with momentum, linear warm-up, cosine to zero, per step."""
+
+    epochs: int = Field(100, ge=1)
+    warmup_epochs: float = Field(5.0, ge=0.0)
+    batch_size: int = Field(64, ge=1)
+    lr: float = Field(0.06, gt=0.0)
+    momentum: float = Field(0.9, ge=0.0, lt=1.0)
+    weight_decay: float = Field(1e-3, ge=0.0)
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
+    precision: Literal["32", "bf16"] = "32"
+    seed: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0)  # 0: all cores; the number used is recorded
+
+
+class DistillSpec(Spec):
+    """`CE + weight * T^2 * KL(teacher || student)`, used only when a teacher is given."""
+
+    temperature: float = Field(3.0, gt=0.0)
+    weight: float = Field(1.0, ge=0.0)
+
+
+class PruneSpec(Spec):
+    """Magnitude pruning of all convolutions, with live batch norm."""
+
+    scope: Literal["global", "layer"] = "global"
+    schedule: Literal["gradual", "one-shot"] = "gradual"
+    epochs: int = Field(30, ge=0)  # gradual: the sparsity grows over the first 60 % of them, then masks hold
+    lr: float = Field(0.02, gt=0.0)
+
+
+class QuantizeSpec(Spec):
+    """Quantisation-aware training; the last `exact_epochs` use the integer-exact forward."""
+
+    form: Literal["int8", "island"] = "int8"
+    epochs: int = Field(10, ge=1)
+    exact_epochs: int = Field(2, ge=0)
+    lr: float = Field(0.002, gt=0.0)
+
+
+class Recipe(Spec):
+    """Everything that decides a run, one TOML section per field."""
+
+    model: ModelSpec
+    features: LogMel = LogMel()
+    data: DataSpec = DataSpec()
+    augment: AugmentSpec = AugmentSpec()
+    train: TrainSpec = TrainSpec()
+    distill: DistillSpec = DistillSpec()
+    prune: PruneSpec = PruneSpec()
+    quantize: QuantizeSpec = QuantizeSpec()
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of one network input."""
+        return round(self.data.clip_seconds * self.features.sample_rate)
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of one network input."""
+        return self.features.n_frames(self.n_samples)
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """The hint `; did you mean 'x'?` for the closest known word, or an empty string."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def parse_spec(kind: type[S], document: dict[str, Any], path: Path | None = None, what: str = "recipe") -> S:
+    """Validate `document` as `kind`.
+
+    Raises:
+        UsageError: the first problem found, with its dotted key and, for an unknown key, the nearest known one.
+    """
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        why = f"{key}: {first['msg']}" if key else str(first["msg"])
+        if first["type"] == "extra_forbidden":
+            *section, word = [str(part) for part in first["loc"]]
+            why = f"unknown key {key!r}{nearest(word, _keys(kind, section))}"
+        raise UsageError(what, why, path) from None
+
+
+def _keys(kind: type[Spec], section: list[str]) -> list[str]:
+    """Names allowed in the (nested) section of `kind`."""
+    fields = kind.model_fields
+    for part in section:
+        inner = fields[part].annotation if part in fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        fields = inner.model_fields
+    return list(fields)
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """The TOML document in `path`.
+
+    Raises:
+        BadInput: unreadable. UsageError: not TOML.
+    """
+    try:
+        with open(path, "rb") as stream:
+            return tomllib.load(stream)
+    except OSError as error:
+        raise BadInput(what, error.strerror or str(error), path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(what, f"not TOML ({error})", path) from error
+
+
+def with_settings(document: dict[str, Any], settings: tuple[str, ...]) -> dict[str, Any]:
+    """`document` with each `a.b=value` of `settings` put in; values are TOML, or else plain strings.
+
+    Raises:
+        UsageError: a setting without `=` or a key below something that is no section.
+    """
+    result = json.loads(json.dumps(document))
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key.strip():
+            raise UsageError("--set", f"{setting!r} is not of the form section.key=value")
+        try:
+            value: Any = tomllib.loads(f"v = {text}")["v"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *sections, last = key.strip().split(".")
+        place = result
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise UsageError("--set", f"{key!r}: {section!r} is not a section")
+        place[last] = value
+    return result
+
+
+def dump_toml(recipe: Spec) -> str:
+    """`recipe` as TOML text that `read_toml` and `parse_spec` read back unchanged."""
+    lines: list[str] = []
+    for section, content in recipe.model_dump(mode="json").items():
+        lines.append(f"[{section}]")
+        nested = {key: value for key, value in content.items() if isinstance(value, dict)}
+        lines += [f"{key} = {json.dumps(value)}" for key, value in content.items() if key not in nested]
+        for key, table in nested.items():
+            lines.append(f"[{section}.{key}]")
+            lines += [f"{name} = {json.dumps(value)}" for name, value in table.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+__all__ = [
+    "AugmentSpec",
+    "DataSpec",
+    "DistillSpec",
+    "LogMel",
+    "ModelSpec",
+    "PruneSpec",
+    "QuantizeSpec",
+    "Recipe",
+    "Spec",
+    "TrainSpec",
+    "dump_toml",
+    "nearest",
+    "parse_spec",
+    "read_toml",
+    "with_settings",
+]
