@@ -1,0 +1,63 @@
+"""Every way a command can end badly, as one line on stderr and one exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+
+import click
+
+from edgeasc.errors import BadInput, EdgeascError, ResourceExhausted, UsageError
+from edgeasc.extras import missing
+from edgeasc.tables import printable
+
+INTERRUPTED = 130  # 128 + SIGINT
+INTERNAL = 1
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
+
+
+def report_failure(error: BaseException, debug: bool) -> int:
+    """Print `edgeasc: error: <what>: <path>: <why>` for `error` (with `debug` its traceback first); the exit code."""
+    if isinstance(error, BrokenPipeError):  # the reader of our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if debug and not isinstance(error, click.exceptions.Abort):
+        traceback.print_exception(error)
+    if isinstance(error, (KeyboardInterrupt, click.exceptions.Abort)):
+        _print_line("interrupted")
+        return INTERRUPTED
+    named = named_error(error)
+    if named is None:
+        _print_line(f"internal error: {type(error).__name__}: {error} (run with --debug for the traceback)")
+        return INTERNAL
+    _print_line(str(named))
+    return named.exit_code
+
+
+def named_error(error: BaseException) -> EdgeascError | None:
+    """The named error that `error` amounts to for a user; None for a bug of ours."""
+    if isinstance(error, EdgeascError):
+        return error
+    if isinstance(error, click.ClickException):
+        return _usage(error)
+    if isinstance(error, MemoryError):
+        return ResourceExhausted("memory", "the machine has not enough memory for this")
+    if isinstance(error, ImportError):
+        return missing(error.name)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return ResourceExhausted("write", error.strerror or str(error), error.filename)
+    if isinstance(error, OSError) and error.filename is not None:
+        return BadInput("file", error.strerror or str(error), os.fsdecode(error.filename))
+    return None
+
+
+def _usage(error: click.ClickException) -> UsageError:
+    context = getattr(error, "ctx", None)
+    command = context.command_path.partition(" ")[2] if context is not None else ""
+    return UsageError(command or "usage", error.format_message().rstrip("."))
+
+
+def _print_line(text: str) -> None:
+    click.echo(f"edgeasc: error: {printable(text)}", err=True)
