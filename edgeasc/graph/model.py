@@ -141,7 +141,7 @@ class Rsqrt(Node):
 
 @dataclass(frozen=True)
 class Silu(Node):
-    """Island: `x * sigmoid(x)` computed in float between dequantisation and quantisation (a 256-entry table in integers)."""
+    """Island: `x * sigmoid(x)` in float between dequantisation and quantisation; a 256-entry table in integers."""
 
     op_name = "silu"
 

@@ -1,0 +1,215 @@
+"""The network that trains on the integer grid: steps in order, one int8 grid behind each, three ways to run it.
+
+* `float`: no grid; what the folded network computes. Used to observe ranges.
+* `fake`: every tensor rounded to its grid, weights and biases to theirs (straight-through gradients).
+* `exact`: as `fake`, with each value replaced by the one that the integer kernels give; the gradient is that of `fake`.
+
+`freeze` turns it into the IntegerGraph whose reference equals the `exact` forward, integer for integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgeasc.compress.fold import INPUT, fold_network
+from edgeasc.compress.steps import Constant, ConvStep, LogisticStep, Step
+from edgeasc.graph.model import Form, IntegerGraph, Node, QTensor
+from edgeasc.graph.shapes import output_shape
+
+Mode = Literal["float", "fake", "exact"]
+LOGISTIC_GRID = (1.0 / 256.0, -128)
+SMALLEST_SCALE = 1e-7
+
+
+class QuantNet(nn.Module):
+    """The folded, fake-quantised form of a network: `[B, 1, F, T] -> logits [B, n]`.
+
+    Args:
+        network: a trained network of `edgeasc.nn`, on the CPU.
+        form: see DESIGN section 5.
+        input_shape: `(1, 1, n_mels, n_frames)`, the shape that `freeze` fixes.
+    """
+
+    scales: Tensor
+    zero_points: Tensor
+    lows: Tensor
+    highs: Tensor
+
+    def __init__(self, network: nn.Module, form: Form, input_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.form, self.input_shape = form, input_shape
+        self.mode: Mode = "float"
+        self.steps = nn.ModuleList(fold_network(network, form))
+        names = [INPUT, *(step.name for step in self.ordered())]
+        self.index = {name: position for position, name in enumerate(names)}
+        self.register_buffer("scales", torch.ones(len(names)))
+        self.register_buffer("zero_points", torch.zeros(len(names), dtype=torch.int32))
+        self.register_buffer("lows", torch.zeros(len(names)))
+        self.register_buffer("highs", torch.zeros(len(names)))
+        self.observed_batches = 0
+        self.shapes = self._infer_shapes()
+
+    def ordered(self) -> Iterator[Step]:
+        """The steps, in execution order."""
+        for step in self.steps:
+            assert isinstance(step, Step)
+            yield step
+
+    @property
+    def output(self) -> str:
+        """Name of the logits."""
+        return list(self.index)[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        tensors = None if self.mode == "float" else self.tensors()
+        values = {INPUT: self.place(INPUT, x)}
+        for step in self.ordered():
+            inputs = [values[name] for name in step.inputs]
+            if isinstance(step, Constant):
+                values[step.name] = step(x)
+            elif tensors is None:
+                values[step.name] = step(*inputs)
+                self._observe(step.name, values[step.name], step.quantile)
+            else:
+                values[step.name] = self._on_grid(step, inputs, tensors)
+        return values[self.output]
+
+    def _on_grid(self, step: Step, inputs: list[Tensor], tensors: dict[str, QTensor]) -> Tensor:
+        y = step.fake(*inputs, tensors) if isinstance(step, ConvStep) else step(*inputs)
+        y = y if step.grid == "input" else self.place(step.name, y)
+        if self.mode == "exact" and step.grid != "input":
+            with torch.no_grad():
+                integers = [self.integers(name, value) for name, value in zip(step.inputs, inputs, strict=True)]
+                exact = apply_node(step.node(tensors), tensors, integers, self.form)
+                correction = self.reals(step.name, exact) - y
+            y = y + correction
+        return y
+
+    def place(self, name: str, x: Tensor) -> Tensor:
+        """`x` rounded to the grid of tensor `name` (half to even), values outside clipped and without gradient."""
+        if self.mode == "float":
+            if name == INPUT:
+                self._observe(name, x, None)
+            return x
+        at = self.index[name]
+        return torch.fake_quantize_per_tensor_affine(x, self.scales[at], self.zero_points[at], -128, 127)
+
+    def integers(self, name: str, value: Tensor) -> Tensor:
+        """int64 integers of a value that lies on the grid of `name`."""
+        at = self.index[name]
+        return torch.round(value / self.scales[at]).long() + self.zero_points[at]
+
+    def reals(self, name: str, integers: Tensor) -> Tensor:
+        """float32 values of integers on the grid of `name`."""
+        at = self.index[name]
+        return (integers - self.zero_points[at]).float() * self.scales[at]
+
+    # Ranges and grids
+
+    def _observe(self, name: str, value: Tensor, quantile: float | None) -> None:
+        if not self.observing:
+            return
+        with torch.no_grad():
+            at = self.index[name]
+            high = (
+                value.amax()
+                if quantile is None
+                else torch.quantile(value.flatten()[:: 1 + value.numel() // 2**20], quantile)
+            )
+            self.lows[at] += value.amin().clamp_max(0)
+            self.highs[at] += high.clamp_min(0)
+
+    observing = False
+
+    @torch.no_grad()
+    def observe(self, batches: Iterable[Tensor]) -> None:
+        """Set every grid from the mean over batches of the smallest and largest value (zero always inside)."""
+        mode, training = self.mode, self.training
+        self.mode, self.observing = "float", True
+        self.eval()
+        self.lows.zero_()
+        self.highs.zero_()
+        count = 0
+        for batch in batches:
+            self(batch)
+            count += 1
+        self.mode, self.observing = mode, False
+        self.train(training)
+        self.set_grids(self.lows / count, self.highs / count)
+
+    def set_grids(self, lows: Tensor, highs: Tensor) -> None:
+        """Scale and zero point of every tensor from its range; fixed and shared grids follow their operators."""
+        scales = ((highs.double() - lows.double()) / 255).clamp_min(SMALLEST_SCALE).float()
+        zero_points = torch.round(-128 - lows / scales).clamp(-128, 127).int()
+        for step in self.ordered():
+            at = self.index[step.name]
+            if isinstance(step, Constant):
+                scales[at], zero_points[at] = float(step.scale), 0
+            elif isinstance(step, LogisticStep):
+                scales[at], zero_points[at] = LOGISTIC_GRID
+            elif step.grid == "input":
+                source = self.index[step.inputs[0]]
+                scales[at], zero_points[at] = scales[source], zero_points[source]
+        self.scales.copy_(scales)
+        self.zero_points.copy_(zero_points)
+
+    def tensors(self) -> dict[str, QTensor]:
+        """The grids as tensors of the integer graph."""
+        scales = self.scales.detach().cpu().numpy().astype(np.float32)
+        zero_points = self.zero_points.detach().cpu().numpy()
+        tensors = {
+            name: QTensor(name, self.shapes[name], scales[at], int(zero_points[at])) for name, at in self.index.items()
+        }
+        tensors.update({step.name: step.tensor() for step in self.ordered() if isinstance(step, Constant)})
+        return tensors
+
+    def _infer_shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes = {INPUT: self.input_shape}
+        placeholder = {name: QTensor(name, (1,), np.float32(1), 0) for name in self.index}
+        for step in self.ordered():
+            if isinstance(step, Constant):
+                shapes[step.name] = (1, 1, 1, 1)
+            else:
+                shapes[step.name] = output_shape(step.node(placeholder), [shapes[name] for name in step.inputs])
+        return shapes
+
+    def freeze(self, metadata: dict[str, str] | None = None) -> IntegerGraph:
+        """The integer graph that the `exact` forward computes.
+
+        Raises:
+            AssertionError: an accumulator that could leave int32 (a bug, never an input).
+        """
+        tensors = self.tensors()
+        nodes: list[Node] = [step.node(tensors) for step in self.ordered() if not isinstance(step, Constant)]
+        graph = IntegerGraph(self.form, INPUT, self.output, tensors, tuple(nodes), dict(metadata or {}))
+        assert_accumulators_fit(graph)
+        return graph
+
+
+def assert_accumulators_fit(graph: IntegerGraph) -> None:
+    """Check that no accumulator, and no accumulator shifted left for requantisation, can leave int32."""
+    for node in graph.convs():
+        source, result = graph[node.inputs[0]], graph[node.output]
+        far = max(127 - source.zero_point, source.zero_point + 128)
+        taps = np.abs(node.weight.astype(np.int64)).sum(axis=(1, 2, 3))
+        largest = far * taps * np.abs(node.sign.astype(np.int64)) + np.abs(node.bias.astype(np.int64))
+        effective = float(source.scale) * node.scale.astype(np.float64) / float(result.scale)
+        shift = np.maximum(np.frexp(effective)[1], 0)
+        worst = int((largest << shift).max())
+        assert worst < 2**31, f"{node.name}: accumulator {worst} leaves int32"
+
+
+@contextmanager
+def running(net: QuantNet, mode: Mode) -> Iterator[QuantNet]:
+    """`net` in `mode`, put back afterwards."""
+    before, net.mode = net.mode, mode
+    try:
+        yield net
+    finally:
+        net.mode = before

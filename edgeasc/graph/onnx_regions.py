@@ -1,0 +1,282 @@
+"""Regions of a QDQ graph: the float operators between DequantizeLinear and one QuantizeLinear, and what they are.
+
+A matcher looks at the chain that ends in the QuantizeLinear and answers with a node of `graph.model`, or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeasc.errors import BadInput
+from edgeasc.graph.bands import band_scales, snap_bias
+from edgeasc.graph.model import (
+    Activation,
+    Add,
+    Axis,
+    Conv,
+    Logistic,
+    MaxPool,
+    Mean,
+    Mul,
+    Node,
+    QTensor,
+    ResNorm,
+    Rsqrt,
+    Silu,
+    Sub,
+)
+
+if TYPE_CHECKING:
+    import onnx
+
+NAMES: dict[int, Axis] = {1: "C", 2: "F", 3: "T"}
+
+
+class Region:
+    """Access to the nodes above one QuantizeLinear."""
+
+    def __init__(
+        self,
+        quantize: onnx.NodeProto,
+        producers: dict[str, onnx.NodeProto],
+        reals: dict[str, str],
+        weights: dict[str, tuple[NDArray[Any], NDArray[np.float32], int]],
+        constants: dict[str, NDArray[Any]],
+    ) -> None:
+        self.output = quantize.output[0]
+        self.top = quantize.input[0]
+        self.producers, self.reals, self.weights, self.constants = producers, reals, weights, constants
+
+    def node(self, value: str, *ops: str) -> onnx.NodeProto | None:
+        """The node that makes `value`, if it is one of `ops`."""
+        node = self.producers.get(value)
+        return node if node is not None and node.op_type in ops else None
+
+    def tensor(self, value: str) -> str | None:
+        """The int8 tensor that `value` dequantises."""
+        return self.reals.get(value)
+
+    def tensors(self, node: onnx.NodeProto) -> tuple[str, ...] | None:
+        """The int8 tensors behind all inputs of `node`, or None if one is something else."""
+        names = [self.tensor(value) for value in node.input]
+        return None if None in names else tuple(str(name) for name in names)
+
+    def name(self, node: onnx.NodeProto) -> str:
+        """The layer's name: the node's, without the `/float` that the writer adds, or else the output tensor's."""
+        return node.name.removesuffix("/float") or self.output
+
+    def without_relu(self) -> tuple[str, Activation]:
+        relu = self.node(self.top, "Relu")
+        return (relu.input[0], "relu") if relu is not None else (self.top, "none")
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """The node's attributes by name."""
+    from onnx import helper
+
+    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+
+def match_region(region: Region, tensors: dict[str, QTensor], scale: np.float32, zero_point: int) -> Node:
+    """The operator that `region` computes.
+
+    Raises:
+        BadInput: none of the graph's operators, naming the node that ends the region.
+    """
+    for matcher in (_resnorm, _silu, _binary, _rsqrt, _unary, _mean, _max_pool):
+        node = matcher(region)
+        if node is not None:
+            return node
+    conv = _conv(region, tensors, scale)
+    if conv is not None:
+        return conv
+    last = region.producers.get(region.top)
+    what = f"{last.op_type} {last.name or region.top!r}" if last is not None else repr(region.top)
+    raise BadInput("ONNX", f"{what}, before QuantizeLinear {region.output!r}, is no operator of the integer graph")
+
+
+def _binary(region: Region) -> Node | None:
+    value, activation = region.without_relu()
+    node = region.node(value, "Add", "Sub", "Mul")
+    inputs = region.tensors(node) if node is not None else None
+    if node is None or inputs is None:
+        return None
+    if node.op_type == "Add":
+        return Add(region.name(node), inputs, region.output, activation=activation)
+    if activation != "none":
+        return None
+    kind: Callable[..., Node] = Sub if node.op_type == "Sub" else Mul
+    return kind(region.name(node), inputs, region.output)
+
+
+def _unary(region: Region) -> Node | None:
+    node = region.node(region.top, "Sigmoid")
+    inputs = region.tensors(node) if node is not None else None
+    return None if node is None or inputs is None else Logistic(region.name(node), inputs, region.output)
+
+
+def _rsqrt(region: Region) -> Node | None:
+    node = region.node(region.top, "Reciprocal")
+    root = region.node(node.input[0], "Sqrt") if node is not None else None
+    inputs = region.tensors(root) if root is not None else None
+    return None if node is None or inputs is None else Rsqrt(region.name(node), inputs, region.output)
+
+
+def _reduced_axes(region: Region, node: onnx.NodeProto) -> tuple[list[int], bool]:
+    options = attributes(node)
+    if node.op_type == "GlobalAveragePool":
+        return [2, 3], True
+    axes = options.get("axes")
+    if axes is None and len(node.input) > 1:
+        axes = region.constants[node.input[1]].tolist()
+    return [int(axis) % 4 for axis in axes or [1, 2, 3]], bool(options.get("keepdims", 1))
+
+
+def _mean(region: Region) -> Node | None:
+    node = region.node(region.top, "ReduceMean", "GlobalAveragePool")
+    source = region.tensor(node.input[0]) if node is not None else None
+    if node is None or source is None:
+        return None
+    axes, keep = _reduced_axes(region, node)
+    if not set(axes) <= set(NAMES):
+        raise BadInput("ONNX", f"{node.op_type} {node.name!r} reduces the batch axis")
+    return Mean(
+        region.name(node), (source,), region.output, axes=tuple(NAMES[axis] for axis in sorted(axes)), keep=keep
+    )
+
+
+def _max_pool(region: Region) -> Node | None:
+    node = region.node(region.top, "MaxPool")
+    source = region.tensor(node.input[0]) if node is not None else None
+    if node is None or source is None:
+        return None
+    options = attributes(node)
+    plain = not any(options.get("pads", [0])) and not options.get("ceil_mode", 0)
+    if not plain or options.get("auto_pad", b"NOTSET") != b"NOTSET" or set(options.get("dilations", [1])) != {1}:
+        raise BadInput("ONNX", f"MaxPool {node.name!r} has padding, dilation or ceil_mode; none is supported")
+    f, t = options["kernel_shape"]
+    stride = options.get("strides", [1, 1])
+    return MaxPool(region.name(node), (source,), region.output, kernel=(f, t), stride=(stride[0], stride[1]))
+
+
+def _silu(region: Region) -> Node | None:
+    node = region.node(region.top, "Mul")
+    for value, gate in ((0, 1), (1, 0)) if node is not None else ():
+        sigmoid = region.node(node.input[gate], "Sigmoid")
+        source = region.tensor(node.input[value])
+        if sigmoid is not None and source is not None and sigmoid.input[0] == node.input[value]:
+            return Silu(region.name(node), (source,), region.output)
+    return None
+
+
+def _resnorm(region: Region) -> Node | None:
+    """lam * x + (x - mean) * (1 / sqrt(mean((x - mean)^2) + eps)), means over channels and time."""
+    add = region.node(region.top, "Add")
+    shortcut = region.node(add.input[0], "Mul") if add is not None else None
+    normal = region.node(add.input[1], "Mul") if add is not None else None
+    if add is None or shortcut is None or normal is None:
+        return None
+    value, lam = shortcut.input[0], region.constants.get(shortcut.input[1])
+    centred, inverse = region.node(normal.input[0], "Sub"), region.node(normal.input[1], "Reciprocal")
+    root = region.node(inverse.input[0], "Sqrt") if inverse is not None else None
+    floored = region.node(root.input[0], "Add") if root is not None else None
+    variance = region.node(floored.input[0], "ReduceMean") if floored is not None else None
+    square = region.node(variance.input[0], "Mul") if variance is not None else None
+    mean = region.node(centred.input[1], "ReduceMean") if centred is not None else None
+    source = region.tensor(value)
+    if floored is None or variance is None or square is None or mean is None or centred is None or source is None:
+        return None
+    eps = region.constants.get(floored.input[1])
+    wired = centred.input[0] == mean.input[0] == value and set(square.input) == {normal.input[0]}
+    over_ct = all(_reduced_axes(region, node) == ([1, 3], True) for node in (mean, variance))
+    if lam is None or eps is None or lam.size != 1 or eps.size != 1 or not wired or not over_ct:
+        return None
+    return ResNorm(region.name(add), (source,), region.output, lam=float(lam.item()), eps=float(eps.item()))
+
+
+def _conv(region: Region, tensors: dict[str, QTensor], scale: np.float32) -> Node | None:
+    value, activation = region.without_relu()
+    gain = offset = None
+    add = region.node(value, "Add")
+    if add is not None and add.input[1] in region.constants:
+        scaled = region.node(add.input[0], "Mul")
+        if scaled is None or scaled.input[1] not in region.constants:
+            return None
+        gain, offset, value = region.constants[scaled.input[1]], region.constants[add.input[1]], scaled.input[0]
+    conv = region.node(value, "Conv")
+    source = region.tensor(conv.input[0]) if conv is not None else None
+    if conv is None or source is None:
+        return None
+    name, input_scale = region.name(conv), tensors[source].scale
+    weight, weight_scale = _weight(region, conv)
+    bias = _bias(region, conv, weight.shape[0])
+    if gain is None or offset is None:
+        scales, sign = weight_scale[None], np.ones((1, len(weight_scale)), np.int8)
+        integers = bias if bias.dtype == np.int32 else snap_bias(bias, input_scale, scales[0])
+        bias = np.asarray(integers, np.int32)[None]
+    else:
+        gains, offsets = _per_band(gain, name), _per_band(offset, name)
+        bands = max(len(gains), len(offsets), key=lambda n: n)
+        gains, offsets = _repeat_bands(gains, bands, name), _repeat_bands(offsets, bands, name)
+        if np.any(bias):
+            raise BadInput("ONNX", f"Conv {name!r} has a bias before its sub-band gain; fold it into the offset")
+        scales, sign = band_scales(weight, weight_scale, gains, input_scale, scale)
+        bias = snap_bias(offsets, input_scale, scales)
+    return Conv(
+        name, (source,), region.output, weight, scales, sign, bias, **_geometry(conv, name), activation=activation
+    )
+
+
+def _weight(region: Region, conv: onnx.NodeProto) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    if conv.input[1] not in region.weights:
+        raise BadInput("ONNX", f"Conv {conv.name!r} has weights that are not symmetric int8")
+    weight, scale, axis = region.weights[conv.input[1]]
+    if weight.dtype != np.int8 or weight.ndim != 4 or (scale.size != 1 and axis != 0):
+        raise BadInput("ONNX", f"Conv {conv.name!r} has weights that are not 2-D, int8 and scaled per output channel")
+    if weight.min(initial=0) < -127:
+        raise BadInput("ONNX", f"Conv {conv.name!r} has the weight -128; TFLite needs [-127, 127]")
+    return weight, np.broadcast_to(scale.reshape(-1), (weight.shape[0],)).copy()
+
+
+def _bias(region: Region, conv: onnx.NodeProto, channels: int) -> NDArray[Any]:
+    """int32 integers on the grid, or float32 real values."""
+    if len(conv.input) < 3 or not conv.input[2]:
+        return np.zeros(channels, np.int32)
+    if conv.input[2] in region.weights:
+        return np.asarray(region.weights[conv.input[2]][0], np.int32)
+    if conv.input[2] in region.constants:
+        return np.asarray(region.constants[conv.input[2]], np.float32)
+    raise BadInput("ONNX", f"Conv {conv.name!r} has a bias that is no constant")
+
+
+def _geometry(conv: onnx.NodeProto, name: str) -> dict[str, Any]:
+    options = attributes(conv)
+    if options.get("auto_pad", b"NOTSET") != b"NOTSET":
+        raise BadInput("ONNX", f"Conv {name!r} uses auto_pad; explicit pads are needed")
+    return {
+        "stride": tuple(options.get("strides", [1, 1])),
+        "padding": tuple(options.get("pads", [0, 0, 0, 0])),
+        "dilation": tuple(options.get("dilations", [1, 1])),
+        "groups": int(options.get("group", 1)),
+    }
+
+
+def _per_band(constant: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """[bands, C] from a constant [1, C, F, 1] that is equal within each of the fewest equal bands."""
+    if constant.ndim != 4 or constant.shape[0] != 1 or constant.shape[3] != 1:
+        raise BadInput("ONNX", f"Conv {name!r} is scaled by a constant of shape {constant.shape}, not [1, C, F, 1]")
+    values = np.asarray(constant[0, :, :, 0], np.float32)  # [C, F]
+    bins = values.shape[1]
+    changes = np.flatnonzero(np.any(values[:, 1:] != values[:, :-1], axis=0)) + 1
+    height = int(np.gcd.reduce([bins, *changes]))
+    return np.ascontiguousarray(values[:, ::height].T)
+
+
+def _repeat_bands(values: NDArray[np.float32], bands: int, name: str) -> NDArray[np.float32]:
+    if bands % len(values):
+        raise BadInput("ONNX", f"Conv {name!r} has gains and offsets over bands that do not fit each other")
+    return np.repeat(values, bands // len(values), axis=0)
