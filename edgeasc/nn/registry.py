@@ -6,7 +6,8 @@ import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from edgeasc.errors import MissingDependency, UsageError
+from edgeasc.errors import UsageError
+from edgeasc.extras import missing
 from edgeasc.specs import nearest
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ def create_model(name: str, num_classes: int = 10, **options: bool | int | float
     try:
         build = getattr(import_module(module), function)
     except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] == "torch":
-            raise MissingDependency("model", "needs torch: pip install 'edgeasc[train]'") from error
-        raise
+        raise missing(error.name) or error from None
     _check_options(name, options, inspect.signature(build))
     network: nn.Module = build(num_classes, **options)
     return network
