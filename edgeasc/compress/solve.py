@@ -1,0 +1,97 @@
+"""The budget is the input: how many convolution weights a network may keep so that it lands just under it.
+
+Bytes are those of a counting rule. Under the default rule, `deployed`, a non-zero weight costs one byte and a non-zero
+bias four (DESIGN section 4); under `qti-report` a kept convolution weight costs one byte and everything else two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeasc.errors import CheckFailed, UsageError
+from edgeasc.sizes import format_size
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a network costs under one rule, apart from the choice of weights.
+
+    Args:
+        rule: the rule's name.
+        weights: all convolution weights.
+        layers: convolutions; each keeps at least one weight.
+        fixed_bytes: everything that pruning does not touch (biases, norms).
+        fixed_name: what that is, in words.
+        weight_bytes: bytes of one kept weight.
+    """
+
+    rule: str
+    weights: int
+    layers: int
+    fixed_bytes: int
+    fixed_name: str
+    weight_bytes: int = 1
+
+    def total(self, keep: int) -> int:
+        """Bytes with `keep` weights."""
+        return self.fixed_bytes + keep * self.weight_bytes
+
+    @property
+    def smallest(self) -> int:
+        """Bytes of the smallest network that still has a weight in every layer."""
+        return self.total(self.layers)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The solver's answer, known before any training."""
+
+    costs: Costs
+    budget: int | None
+    keep: int
+
+    @property
+    def sparsity(self) -> float:
+        """Part of the convolution weights that becomes zero."""
+        return 1.0 - self.keep / self.costs.weights
+
+    @property
+    def planned_bytes(self) -> int:
+        """Bytes of the plan; rounding to 8 bits may turn a few more weights to zero."""
+        return self.costs.total(self.keep)
+
+    def sentence(self) -> str:
+        """The plan for people."""
+        costs = self.costs
+        goal = "no budget given" if self.budget is None else f"budget {format_size(self.budget)}"
+        return (
+            f"{goal} under rule {costs.rule}: keep {self.keep:,} of {costs.weights:,} convolution weights "
+            f"({100 * self.sparsity:.1f} % zeros) at 8 bits, {costs.fixed_name} {costs.fixed_bytes:,} B, "
+            f"together {format_size(self.planned_bytes)}"
+        )
+
+
+def solve_budget(costs: Costs, budget: int | None, sparsity: float | None = None) -> Plan:
+    """The plan that lands just under `budget`, or has the given `sparsity`.
+
+    Raises:
+        CheckFailed: no sparsity meets the budget; says the smallest possible one.
+        UsageError: neither or an impossible `sparsity` is given.
+    """
+    if sparsity is not None:
+        if not 0.0 <= sparsity < 1.0:
+            raise UsageError("sparsity", f"{sparsity} is not in [0, 1)")
+        keep = max(costs.layers, round((1.0 - sparsity) * costs.weights))
+    elif budget is not None:
+        keep = min(costs.weights, (budget - costs.fixed_bytes) // costs.weight_bytes)
+    else:
+        raise UsageError("compress", "give --budget (such as 128KiB) or --sparsity")
+    plan = Plan(costs, budget, keep)
+    if budget is not None and (keep < costs.layers or plan.planned_bytes > budget):
+        raise CheckFailed(
+            "budget",
+            f"{format_size(budget)} cannot be met: {costs.fixed_name} alone take {costs.fixed_bytes:,} B, and with one "
+            f"weight in each of {costs.layers} convolutions the smallest possible is {format_size(costs.smallest)}; "
+            "take a narrower network or a larger budget",
+        )
+    return plan
