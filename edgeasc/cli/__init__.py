@@ -11,7 +11,10 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code of DESIGN section 3 (0 done, 1 check failed, 2 usage, 3 input, 4 missing, 5 resource)."""
+    """Run one command and give its exit code.
+
+    0 done, 1 a check failed, 2 usage, 3 bad input file, 4 something is not installed, 5 a resource ran out, 130 interrupted.
+    """
     from edgeasc.cli.failures import report_failure
     from edgeasc.cli.group import edgeasc
 

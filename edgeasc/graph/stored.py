@@ -1,0 +1,81 @@
+"""A model as its file stores it, whatever the format: what the audit of foreign files counts.
+
+Unlike `graph.model` this says nothing about what the numbers mean; every operator is allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor. A constant has its numbers in `data` [elements]; `content` is equal where two constants are stored equal."""
+
+    name: str
+    shape: tuple[int, ...]  # -1 where the file leaves a side open
+    dtype: str
+    bits: int  # of one element
+    data: NDArray[np.generic] | None = field(default=None, repr=False)
+    content: str = ""
+    scales: int = 0  # how many quantisation scales belong to it
+    zero_points: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
+    axis: int = 0  # of the per-channel zero points
+
+    @property
+    def elements(self) -> int:
+        """Number of elements, open sides taken as 1."""
+        return count_elements(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its elements, packed where they are smaller than a byte."""
+        return (self.elements * self.bits + 7) // 8
+
+    @property
+    def nonzero(self) -> int:
+        """Elements whose real value is not zero: q != zero point where quantised."""
+        if self.data is None:
+            return 0
+        if not self.zero_points.any():
+            return int(np.count_nonzero(self.data))
+        zero: NDArray[np.int64] = self.zero_points
+        values = self.data.reshape([abs(side) for side in self.shape])
+        if len(zero) > 1:
+            zero = zero.reshape([-1 if axis == self.axis else 1 for axis in range(values.ndim)])
+        return int(np.count_nonzero(values != zero))
+
+
+@dataclass(frozen=True)
+class StoredOperator:
+    """An operator between tensors, given by index; -1 is an input that is left out."""
+
+    name: str
+    op: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    domain: str = ""
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """Tensors and operators in execution order."""
+
+    format: str
+    tensors: tuple[StoredTensor, ...]
+    operators: tuple[StoredOperator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    metadata: dict[str, str]
+    other_subgraphs: int = 0
+
+
+def count_elements(shape: tuple[int, ...]) -> int:
+    """Elements of a tensor of `shape`, an open side (-1) taken as 1."""
+    count = 1
+    for side in shape:
+        count *= abs(side)
+    return count

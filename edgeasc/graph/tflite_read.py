@@ -1,0 +1,208 @@
+"""A .tflite file as it is stored: tensors, operators and metadata, from whoever wrote it.
+
+Nothing is executed and nothing beyond the file's own bytes is trusted (`graph.flatbuffer`); TensorFlow is not needed.
+Slots and enumerations follow TensorFlow Lite's schema, version 3.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeasc.errors import BadInput
+from edgeasc.files import sha256
+from edgeasc.graph.flatbuffer import Damaged, FlatTable
+from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor, count_elements
+
+IDENTIFIER = b"TFL3"
+MAX_ITEMS = 100_000  # tensors or operators; an audio network has hundreds
+MAX_ELEMENTS = 2**31  # of one tensor
+MAX_SHARING = 64  # bytes of all constants per byte of the file; shared buffers make it larger than 1
+
+# TensorType in the schema's order: name and bits of one element (0: not a number of a network)
+TYPES = (
+    ("float32", 32),
+    ("float16", 16),
+    ("int32", 32),
+    ("uint8", 8),
+    ("int64", 64),
+    ("string", 0),
+    ("bool", 8),
+    ("int16", 16),
+    ("complex64", 64),
+    ("int8", 8),
+    ("float64", 64),
+    ("complex128", 128),
+    ("uint64", 64),
+    ("resource", 0),
+    ("variant", 0),
+    ("uint32", 32),
+    ("uint16", 16),
+    ("int4", 4),
+    ("bfloat16", 16),
+)
+
+
+def read_tflite(payload: bytes) -> StoredModel:
+    """The first sub-graph of a .tflite file, with its constants.
+
+    Raises:
+        BadInput: not a TFLite file, or one whose offsets, indices or sizes do not fit together.
+    """
+    try:
+        return _read(FlatTable.root(payload, IDENTIFIER))
+    except BadInput as error:
+        raise BadInput("TFLite", error.why) from None
+    except (Damaged, IndexError, OverflowError) as error:
+        raise BadInput("TFLite", f"damaged file: {error}") from None
+
+
+def read_metadata(payload: bytes) -> dict[str, str]:
+    """The metadata of a .tflite file that is text, by name.
+
+    Raises:
+        BadInput: not a TFLite file, or a damaged one.
+    """
+    try:
+        return _metadata(FlatTable.root(payload, IDENTIFIER))
+    except Damaged as error:
+        raise BadInput("TFLite", f"damaged file: {error}") from None
+
+
+def _read(model: FlatTable) -> StoredModel:
+    subgraphs = model.tables(2)
+    if not subgraphs:
+        raise Damaged("no sub-graph")
+    main, stored, operators, codes = subgraphs[0], subgraphs[0].tables(0), subgraphs[0].tables(3), model.tables(1)
+    for what, items in (("tensors", stored), ("operators", operators), ("operator codes", codes)):
+        if len(items) > MAX_ITEMS:
+            raise Damaged(f"{len(items)} {what}")
+    buffers, names = _Buffers(model.tables(4), len(model.payload)), [_operator_name(code) for code in codes]
+    tensors = tuple(_tensor(table, buffers) for table in stored)
+    return StoredModel(
+        format="tflite",
+        tensors=tensors,
+        operators=tuple(_operator(table, names, tensors) for table in operators),
+        inputs=_indices(main.vector(1, "i4"), len(tensors)),
+        outputs=_indices(main.vector(2, "i4"), len(tensors)),
+        metadata=_metadata(model),
+        other_subgraphs=len(subgraphs) - 1,
+    )
+
+
+def _metadata(model: FlatTable) -> dict[str, str]:
+    buffers, result = _Buffers(model.tables(4), len(model.payload)), {}
+    for entry in model.tables(6):
+        content, _ = buffers.content(entry.scalar(1, "I", 0))
+        try:
+            result[entry.text(0)] = content.tobytes().decode()
+        except UnicodeDecodeError:  # somebody's binary metadata
+            continue
+    return result
+
+
+def _tensor(table: FlatTable, buffers: _Buffers) -> StoredTensor:
+    name, kind = table.text(3), table.scalar(1, "b", 0)
+    if not 0 <= kind < len(TYPES):
+        raise Damaged(f"tensor {name!r} of unknown type {kind}")
+    dtype, bits = TYPES[kind]
+    shape = tuple(int(side) for side in table.vector(0, "i4"))
+    elements = count_elements(shape)
+    if elements > MAX_ELEMENTS or min(shape, default=0) < -1:
+        raise Damaged(f"tensor {name!r} of shape {shape}")
+    content, digest = buffers.content(table.scalar(2, "I", 0))
+    data = _values(content, dtype, elements, name) if len(content) else None
+    quantization = table.table(4)
+    if quantization is None:
+        return StoredTensor(name, shape, dtype, bits, data, digest)
+    zero_points, axis = quantization.vector(3, "i8").astype(np.int64), quantization.scalar(6, "i", 0)
+    if len(zero_points) > 1 and not (0 <= axis < len(shape) and len(zero_points) == abs(shape[axis])):
+        raise Damaged(f"tensor {name!r} of shape {shape} with {len(zero_points)} zero points along axis {axis}")
+    return StoredTensor(name, shape, dtype, bits, data, digest, len(quantization.vector(2, "f4")), zero_points, axis)
+
+
+class _Buffers:
+    """The file's buffers by index, each looked at once; the sum of all uses is bounded."""
+
+    def __init__(self, tables: list[FlatTable], file_bytes: int) -> None:
+        self._tables = tables
+        self._seen: dict[int, tuple[NDArray[np.uint8], str]] = {}
+        self._left = MAX_SHARING * file_bytes
+
+    def content(self, index: int) -> tuple[NDArray[np.uint8], str]:
+        """Bytes of a buffer, and their SHA-256; buffer 0 means 'no constant'."""
+        if index >= len(self._tables):
+            raise Damaged(f"buffer {index} of {len(self._tables)}")
+        if index not in self._seen:
+            content = _content(self._tables[index]) if index else np.empty(0, np.uint8)
+            self._seen[index] = content, sha256(content.tobytes()) if len(content) else ""
+        self._left -= len(self._seen[index][0])
+        if self._left < 0:
+            raise Damaged(f"its constants add up to more than {MAX_SHARING} times its size")
+        return self._seen[index]
+
+
+def _content(buffer: FlatTable) -> NDArray[np.uint8]:
+    """A buffer's bytes, stored in the flatbuffer or behind it (offset and size fields, large models)."""
+    offset, size = buffer.scalar(1, "Q", 0), buffer.scalar(2, "Q", 0)
+    if offset > 1:
+        if offset + size > len(buffer.payload):
+            raise Damaged(f"a buffer of {size} bytes at byte {offset} ends behind the file")
+        return np.frombuffer(buffer.payload, np.uint8, size, offset)
+    return buffer.vector(0, "u1").view(np.uint8)
+
+
+def _values(content: NDArray[np.uint8], dtype: str, elements: int, name: str) -> NDArray[np.generic] | None:
+    """The buffer as numbers [elements]; None for types without numbers."""
+    if dtype == "int4":
+        nibbles = np.stack([content & 15, content >> 4], axis=1).ravel()[:elements].astype(np.int8)
+        values: NDArray[np.generic] = np.where(nibbles > 7, nibbles - 16, nibbles).astype(np.int8)
+    elif dtype == "bfloat16":
+        values = (
+            (content.view("<u2").astype(np.uint32) << 16).view(np.float32) if len(content) % 2 == 0 else content[:0]
+        )
+    elif dtype in ("string", "resource", "variant"):
+        return None
+    else:
+        kind = np.dtype(dtype).newbyteorder("<")
+        values = content.view(kind) if len(content) % kind.itemsize == 0 else content[:0]
+    if len(values) != elements:
+        raise Damaged(f"tensor {name!r} has {len(content)} bytes for {elements} elements of {dtype}")
+    return values
+
+
+def _operator(table: FlatTable, codes: list[str], tensors: tuple[StoredTensor, ...]) -> StoredOperator:
+    code = table.scalar(0, "I", 0)
+    if code >= len(codes):
+        raise Damaged(f"operator code {code} of {len(codes)}")
+    outputs = _indices(table.vector(2, "i4"), len(tensors))
+    return StoredOperator(
+        name=tensors[outputs[0]].name if outputs else codes[code],
+        op=codes[code],
+        inputs=_indices(table.vector(1, "i4"), len(tensors), optional=True),
+        outputs=outputs,
+    )
+
+
+def _indices(values: NDArray[np.generic], count: int, optional: bool = False) -> tuple[int, ...]:
+    """Tensor indices, checked; -1 stands for an input that is left out."""
+    lowest = -1 if optional else 0
+    result = tuple(int(value) for value in values)
+    if any(not lowest <= index < count for index in result):
+        raise Damaged(f"tensor index out of 0..{count - 1}")
+    return result
+
+
+def _operator_name(code: FlatTable) -> str:
+    number = max(code.scalar(0, "b", 0), code.scalar(3, "i", 0))
+    custom = code.text(1)
+    return f"CUSTOM:{custom}" if custom else _builtin_names().get(number, f"BUILTIN_{number}")
+
+
+@cache
+def _builtin_names() -> dict[int, str]:
+    from tflite.BuiltinOperator import BuiltinOperator
+
+    return {value: name for name, value in vars(BuiltinOperator).items() if isinstance(value, int)}
