@@ -1,0 +1,110 @@
+"""The runtimes that edgeasc knows: what they read, where they run, which package brings them.
+
+Whether one is installed is answered without importing it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+
+from edgeasc.errors import MissingDependency, UsageError
+from edgeasc.specs import nearest
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One way to run an artefact. `package` and `module` are empty where edgeasc itself is the runtime."""
+
+    name: str
+    reads: tuple[str, ...]  # kinds of artefact: "onnx", "tflite", "run"
+    package: str = ""
+    module: str = ""
+    extra: str = ""  # extra of edgeasc that brings the package
+    python: tuple[int, int] | None = None  # newest Python that has a wheel of it
+
+    @property
+    def native(self) -> bool:
+        """Whether it is foreign code that has to run in a child process."""
+        return bool(self.module)
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package can be found; nothing is imported."""
+        try:
+            return not self.module or importlib.util.find_spec(self.module) is not None
+        except ModuleNotFoundError:
+            return False
+
+    @property
+    def version(self) -> str | None:
+        """Version of the installed package, or None."""
+        if not self.native or not self.installed:
+            return None
+        try:
+            return metadata.version(self.package)
+        except metadata.PackageNotFoundError:
+            return "unknown"
+
+    @property
+    def install(self) -> str:
+        """The command that installs it here."""
+        if self.python is not None and sys.version_info[:2] > self.python:
+            return f"needs Python {self.python[0]}.{self.python[1]}: pip install {self.package} 'numpy<2'"
+        return f"pip install {self.package} (or 'edgeasc[{self.extra}]')"
+
+
+_TFLITE_PYTHON = (3, 11)
+RUNTIMES = {
+    runtime.name: runtime
+    for runtime in (
+        Runtime("onnxruntime", ("onnx",), "onnxruntime", "onnxruntime", "onnx"),
+        Runtime("litert", ("tflite",), "ai-edge-litert", "ai_edge_litert", "tflite"),
+        Runtime("tflite-runtime", ("tflite",), "tflite-runtime", "tflite_runtime", "tflite", _TFLITE_PYTHON),
+        Runtime("tflite-reference", ("tflite",), "tflite-runtime", "tflite_runtime", "tflite", _TFLITE_PYTHON),
+        Runtime("tflm", ("tflite",), "tflite-micro", "tflite_micro", "tflm"),
+        Runtime("torch", ("run",), "torch", "torch", "train"),
+        Runtime("reference", ("onnx",)),
+        Runtime("simulate", ("onnx",)),
+    )
+}
+DEFAULTS = {
+    "onnx": ("onnxruntime", "reference"),
+    "tflite": ("litert", "tflite-runtime", "tflite-reference", "tflm"),
+    "run": ("torch",),
+}
+
+
+def find_runtime(name: str) -> Runtime:
+    """The runtime called `name`; where tflite-runtime is absent its reference kernels are taken from LiteRT.
+
+    Raises:
+        UsageError: no runtime has this name.
+        MissingDependency: its package is not installed.
+    """
+    if name not in RUNTIMES:
+        raise UsageError(
+            "runtime", f"{name!r} is not known{nearest(name, list(RUNTIMES))}; known: {', '.join(RUNTIMES)}"
+        )
+    runtime = RUNTIMES[name]
+    if name == "tflite-reference" and not runtime.installed and RUNTIMES["litert"].installed:
+        litert = RUNTIMES["litert"]
+        return Runtime(name, runtime.reads, litert.package, litert.module, litert.extra)
+    if not runtime.installed:
+        raise MissingDependency("runtime", f"{name} is not installed: {runtime.install}")
+    return runtime
+
+
+def default_runtime(kind: str) -> Runtime:
+    """The first installed runtime for artefacts of `kind`.
+
+    Raises:
+        MissingDependency: none is installed.
+    """
+    for name in DEFAULTS[kind]:
+        if RUNTIMES[name].installed:
+            return RUNTIMES[name]
+    first = RUNTIMES[DEFAULTS[kind][0]]
+    raise MissingDependency("runtime", f"nothing here runs a {kind} artefact: {first.install}")
