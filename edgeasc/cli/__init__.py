@@ -13,7 +13,8 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code.
 
-    0 done, 1 a check failed, 2 usage, 3 bad input file, 4 something is not installed, 5 a resource ran out, 130 interrupted.
+    0 done, 1 a check failed, 2 usage, 3 bad input file, 4 something is not installed, 5 a resource ran out,
+    130 interrupted.
     """
     from edgeasc.cli.failures import report_failure
     from edgeasc.cli.group import edgeasc

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor. A constant has its numbers in `data` [elements]; `content` is equal where two constants are stored equal."""
+    """A tensor. A constant has its numbers in `data` [elements]; `content` is the digest of how they are stored."""
 
     name: str
     shape: tuple[int, ...]  # -1 where the file leaves a side open

@@ -160,9 +160,8 @@ def _values(content: NDArray[np.uint8], dtype: str, elements: int, name: str) ->
         nibbles = np.stack([content & 15, content >> 4], axis=1).ravel()[:elements].astype(np.int8)
         values: NDArray[np.generic] = np.where(nibbles > 7, nibbles - 16, nibbles).astype(np.int8)
     elif dtype == "bfloat16":
-        values = (
-            (content.view("<u2").astype(np.uint32) << 16).view(np.float32) if len(content) % 2 == 0 else content[:0]
-        )
+        halves = content[: len(content) // 2 * 2].view("<u2")
+        values = (halves.astype(np.uint32) << 16).view(np.float32)
     elif dtype in ("string", "resource", "variant"):
         return None
     else:
