@@ -1,0 +1,122 @@
+"""From an IntegerGraph to the bytes of a `.tflite` file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edgeasc.errors import BadInput
+from edgeasc.export.tflite.conv import lower_conv
+from edgeasc.export.tflite.flatbuffer import MIN_RUNTIME
+from edgeasc.export.tflite.islands import lower_resnorm, lower_silu
+from edgeasc.export.tflite.operators import (
+    ACTIVATIONS,
+    NHWC_AXIS,
+    NO_ACTIVATION,
+    VALID,
+    Emitter,
+    minimum_runtime,
+    nhwc_shape,
+)
+from edgeasc.graph.model import (
+    Add,
+    Conv,
+    IntegerGraph,
+    Logistic,
+    MaxPool,
+    Mean,
+    Mul,
+    Node,
+    ResNorm,
+    Rsqrt,
+    Silu,
+    Sub,
+)
+
+
+def tflite_bytes(graph: IntegerGraph) -> bytes:
+    """The `.tflite` file of `graph`: NHWC, batch 1, int8 in and out, layer names as tensor names, metadata embedded.
+
+    Raises:
+        BadInput: a node that TensorFlow Lite cannot express with the graph's integers; the node is named.
+    """
+    emitter = Emitter(graph)
+    source = graph[graph.input]
+    emitter.index[graph.input] = emitter.quantised(graph.input, nhwc_shape(source.shape), source)
+    for node in graph.nodes:
+        lower = _LOWERINGS.get(type(node))
+        if lower is None:
+            raise BadInput("tflite", f"{node.name}: operator {node.op!r} has no TensorFlow Lite form")
+        lower(node, emitter)
+    model = emitter.model
+    model.inputs, model.outputs = [emitter.source(graph.input)], [emitter.source(graph.output)]
+    model.description = "edgeasc"
+    model.metadata[MIN_RUNTIME] = minimum_runtime(model.operators).encode().ljust(16, b"\0")
+    for key, value in graph.metadata.items():
+        model.metadata[key] = value.encode()
+    return model.to_bytes()
+
+
+def _lower_add(node: Add, emitter: Emitter) -> None:
+    inputs = [emitter.source(name) for name in node.inputs]
+    emitter.add(inputs, emitter.output(node.output, node.name), ACTIVATIONS[node.activation])
+
+
+def _lower_sub(node: Sub, emitter: Emitter) -> None:
+    inputs = [emitter.source(name) for name in node.inputs]
+    emitter.sub(inputs, emitter.output(node.output, node.name))
+
+
+def _lower_mul(node: Mul, emitter: Emitter) -> None:
+    inputs = [emitter.source(name) for name in node.inputs]
+    emitter.mul(inputs, emitter.output(node.output, node.name))
+
+
+def _lower_mean(node: Mean, emitter: Emitter) -> None:
+    axes = tuple(sorted(NHWC_AXIS[axis] for axis in node.axes))
+    if not node.keep and axes != (1, 2):
+        raise BadInput("tflite", f"{node.name}: a mean that drops axes must leave the channels only")
+    index = emitter.source(node.inputs[0])
+    emitter.mean(index, axes, node.keep, emitter.output(node.output, node.name))
+
+
+def _lower_max_pool(node: MaxPool, emitter: Emitter) -> None:
+    source, output = emitter.graph[node.inputs[0]], emitter.graph[node.output]
+    if source.scale != output.scale or source.zero_point != output.zero_point:
+        raise BadInput("tflite", f"{node.name}: max pooling cannot change the scale")
+    index = emitter.source(node.inputs[0])
+    emitter.operator(
+        "MAX_POOL_2D",
+        2,
+        [index],
+        emitter.output(node.output, node.name),
+        "Pool2DOptions",
+        Padding=VALID,
+        StrideH=node.stride[0],
+        StrideW=node.stride[1],
+        FilterHeight=node.kernel[0],
+        FilterWidth=node.kernel[1],
+        FusedActivationFunction=NO_ACTIVATION,
+    )
+
+
+def _lower_unary(code: str) -> Callable[[Node, Emitter], None]:
+    def lower(node: Node, emitter: Emitter) -> None:
+        index = emitter.source(node.inputs[0])
+        emitter.unary(code, index, emitter.output(node.output, node.name))
+
+    return lower
+
+
+_LOWERINGS: dict[type[Node], Callable[[Any, Emitter], None]] = {
+    Add: _lower_add,
+    Conv: lower_conv,
+    Logistic: _lower_unary("LOGISTIC"),
+    MaxPool: _lower_max_pool,
+    Mean: _lower_mean,
+    Mul: _lower_mul,
+    ResNorm: lower_resnorm,
+    Rsqrt: _lower_unary("RSQRT"),
+    Silu: lower_silu,
+    Sub: _lower_sub,
+}

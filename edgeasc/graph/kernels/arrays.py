@@ -1,0 +1,37 @@
+"""The little that numpy arrays and torch tensors do not share by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeasc.graph.model import Activation, Form, QTensor
+from edgeasc.graph.rounding import requantize_double, requantize_single
+
+INT8_MIN, INT8_MAX = -128, 127
+INT32_MAX = 2**31 - 1
+
+_REQUANTIZERS: dict[Form, Callable[[Any, Any, Any], Any]] = {"int8": requantize_double, "island": requantize_single}
+
+
+def requantizer(form: Form) -> Callable[[Any, Any, Any], Any]:
+    """The rounding of every requantisation in a graph of this form: twice for `int8`, once for `island`."""
+    return _REQUANTIZERS[form]
+
+
+def constant(values: NDArray[np.int64], like: Any) -> Any:
+    """`values` as an array of the kind and device of `like` (numpy array or torch tensor of int64)."""
+    return values if isinstance(like, np.ndarray) else like.new_tensor(values)
+
+
+def lookup(table: NDArray[np.int8], values: Any) -> Any:
+    """`table[value + 128]` for int64 `values` in [-128, 127]; `table` has 256 entries."""
+    return constant(table.astype(np.int64), values)[values + 128]
+
+
+def output_range(output: QTensor, activation: Activation) -> tuple[int, int]:
+    """Smallest and largest integer of the output; ReLU raises the smallest to the zero point."""
+    return (max(INT8_MIN, output.zero_point) if activation == "relu" else INT8_MIN), INT8_MAX

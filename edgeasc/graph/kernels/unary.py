@@ -1,0 +1,69 @@
+"""Functions of one int8 value: 256-entry tables, built once by the twin of the kernel, applied by one gather.
+
+LOGISTIC and RSQRT copy the fixed-point arithmetic of TensorFlow Lite's reference kernels. SiLU is an island: a float
+computation between dequantisation and quantisation, hence rounded half away from zero as TensorFlow Lite's QUANTIZE.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, requantizer
+from edgeasc.graph.kernels.fixedpoint import divide_by_power, inverse_sqrt, logistic
+from edgeasc.graph.model import Form, QTensor
+from edgeasc.graph.rounding import quantize_multiplier
+
+Dialect = Literal["tflite", "tflm"]
+Table = NDArray[np.int8]
+
+_LOGISTIC_BITS = 4  # integer bits of the rescaled input
+_RSQRT_SHIFT = 20
+
+
+def every_int8() -> NDArray[np.int64]:
+    """-128 ... 127."""
+    return np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)
+
+
+def logistic_table(source: QTensor, form: Form) -> Table:
+    """Sigmoid for every int8 input; the output has scale 1/256 and zero point -128."""
+    real = float(source.scale) * (1 << (31 - _LOGISTIC_BITS))
+    fraction, shift = np.frexp(real)
+    multiplier = int(np.floor(fraction * 2.0**31 + 0.5))
+    radius = int(np.floor((2**_LOGISTIC_BITS - 1) * 2.0 ** (31 - _LOGISTIC_BITS) / 2.0 ** int(shift)))
+    value = every_int8() - source.zero_point
+    inside = np.abs(value) < radius
+    rescaled = requantizer(form)(np.where(inside, value, 0), multiplier, int(shift))
+    result = divide_by_power(logistic(rescaled, _LOGISTIC_BITS), 31 - 8) + INT8_MIN
+    result = np.where(inside, result, np.where(value > 0, INT8_MAX, INT8_MIN))
+    return result.clip(INT8_MIN, INT8_MAX).astype(np.int8)
+
+
+def rsqrt_table(source: QTensor, output: QTensor, form: Form, dialect: Dialect = "tflite") -> Table:
+    """`1 / sqrt(x)` for every int8 input; at and below the zero point the largest output.
+
+    The runtimes differ in one thing: `tflite` forms `sqrt(input scale) * output scale` in float32, `tflm` in float64.
+    The multiplier then differs by at most 2^-23, which moves a result only within 2^-16 of a tie.
+    """
+    kind = np.float32 if dialect == "tflite" else np.float64
+    real = 1.0 / float(np.sqrt(kind(source.scale)) * kind(output.scale))
+    multiplier, shift = (int(part) for part in quantize_multiplier(real))
+    requantize = requantizer(form)
+    table = np.full(256, INT8_MAX, dtype=np.int64)
+    for index, value in enumerate(every_int8() - source.zero_point):
+        if value > 0:
+            root, root_shift = inverse_sqrt(int(value))
+            data = requantize(np.int64(1), root, root_shift + _RSQRT_SHIFT)
+            table[index] = requantize(data, multiplier, shift - _RSQRT_SHIFT) + output.zero_point
+    return table.clip(INT8_MIN, INT8_MAX).astype(np.int8)
+
+
+def silu_table(source: QTensor, output: QTensor) -> Table:
+    """`x * sigmoid(x)` for every int8 input, in float64, rounded half away from zero."""
+    real = (every_int8() - source.zero_point) * float(source.scale)
+    steps = real / (1.0 + np.exp(-real)) / float(output.scale)
+    rounded = np.sign(steps) * np.floor(np.abs(steps) + 0.5) + output.zero_point
+    return rounded.clip(INT8_MIN, INT8_MAX).astype(np.int8)
