@@ -40,7 +40,7 @@ class LogMel(Spec):
     """
 
     sample_rate: int = Field(16_000, ge=1_000, le=192_000)  # Hz
-    n_fft: int = Field(4096, ge=16, le=65_536)  # samples
+    n_fft: int = Field(4096, ge=16, le=65_536, multiple_of=2)  # samples; even, so that a frame has a centre
     win_length: int = Field(2080, ge=16)  # samples, 130 ms
     hop_length: int = Field(480, ge=1)  # samples, 30 ms
     n_mels: int = Field(256, ge=1, le=1024)
