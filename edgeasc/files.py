@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from edgeasc.errors import BadInput, ResourceExhausted
+from edgeasc.errors import BadInput, EdgeascError, ResourceExhausted
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -40,12 +40,30 @@ def write_bytes(path: Path, payload: bytes) -> None:
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        if error.errno in _FULL:
-            raise ResourceExhausted("write", "no space left", path) from error
-        raise BadInput("write", error.strerror or str(error), path) from error
+        raise _write_error(error, path) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def append_bytes(path: Path, payload: bytes) -> None:
+    """Add `payload` to a log that a reader may be following; a reader must bear a torn last record.
+
+    Raises:
+        ResourceExhausted: the disk is full or a quota is reached.
+        BadInput: the file cannot be written.
+    """
+    try:
+        with open(path, "ab") as stream:
+            stream.write(payload)
+    except OSError as error:
+        raise _write_error(error, path) from error
+
+
+def _write_error(error: OSError, path: Path) -> EdgeascError:
+    if error.errno in _FULL:
+        return ResourceExhausted("write", "no space left", path)
+    return BadInput("write", error.strerror or str(error), path)
 
 
 def write_text(path: Path, text: str) -> None:

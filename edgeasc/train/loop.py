@@ -1,0 +1,227 @@
+"""The training loop: any module features -> logits, one phase at a time.
+
+Precision, device and the backward pass are Lightning Fabric's; the loop itself is ours. A Trainer owns the epoch, and
+what is wanted here sits inside it: masks put back after every step, layers that freeze or change between epochs,
+teacher logits cached while inputs repeat, statistics measured anew before validation, and a resumed run that ends
+bit-identical. For the last, every epoch draws from its own seed, made of (seed, phase, epoch), so that nothing but
+weights, momenta and counters has to be stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeasc.errors import UsageError
+from edgeasc.specs import Recipe
+from edgeasc.train import losses
+from edgeasc.train.augment import augment, is_random
+from edgeasc.train.batches import ClipArrays, batch_indices, fit_length, one_hot, random_crop, steps_per_epoch
+from edgeasc.train.checkpoint import Checkpoint, Position
+from edgeasc.train.events import append_event, write_events
+from edgeasc.train.metrics import Scores, scores
+from edgeasc.train.norm_statistics import reestimate
+from edgeasc.train.phase import Hooks, Phase
+from edgeasc.train.predict import log_probabilities, network_predict
+from edgeasc.train.progress import Progress
+from edgeasc.train.schedule import learning_rate
+from edgeasc.train.teach import Teacher
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+REESTIMATE_CLIPS = 512
+
+
+@dataclass
+class Fitted:
+    """What a phase ended with. The network holds the last weights; the best ones are in the checkpoint."""
+
+    position: Position
+    rows: list[dict[str, Any]] = field(default_factory=list)  # of the epochs run now, not of those resumed from
+
+
+def fit(
+    network: nn.Module,
+    training: ClipArrays,
+    phase: Phase,
+    recipe: Recipe,
+    *,
+    validation: ClipArrays | None = None,
+    teacher: nn.Module | None = None,
+    hooks: Hooks | None = None,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Train `network` in place for one phase, or for what the checkpoint says is left of it.
+
+    The best epoch is the one with the highest validation macro accuracy, then the lowest log loss; without
+    validation it is the last. Parameters that do not require a gradient stay as they are.
+
+    Raises:
+        UsageError: the loss is not finite any more. ResourceExhausted: the disk is full.
+        BadInput: the checkpoint is corrupt or of another network.
+    """
+    loop = _Loop(network, training, phase, recipe)
+    loop.validation, loop.hooks, loop.progress = validation, hooks or Hooks(), progress or Progress()
+    if teacher is not None and recipe.distill.weight > 0:
+        inputs_repeat = recipe.data.crop == "whole" and not is_random(loop.augment)
+        loop.teacher = Teacher(loop.fabric.setup_module(teacher), len(training), inputs_repeat)
+    return loop.run(checkpoint)
+
+
+class _Loop:
+    """The state of one `fit`."""
+
+    validation: ClipArrays | None = None
+    teacher: Teacher | None = None
+    hooks: Hooks
+    progress: Progress
+
+    def __init__(self, network: nn.Module, training: ClipArrays, phase: Phase, recipe: Recipe) -> None:
+        self.network, self.training, self.phase, self.recipe = network, training, phase, recipe
+        self.augment = phase.augment or recipe.augment
+        self.steps = steps_per_epoch(len(training), phase.batch_size)
+        # Decay of all weights, those of normalisation included, as in the paper.
+        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.SGD(
+            parameters, lr=phase.lr, momentum=phase.momentum, weight_decay=phase.weight_decay
+        )
+        self.fabric = _fabric(phase.precision)
+        self.model, self.fabric_optimizer = self.fabric.setup(network, self.optimizer)
+
+    def run(self, checkpoint: Checkpoint | None) -> Fitted:
+        position = Position(self.phase.name)
+        if checkpoint is not None:
+            position = checkpoint.load(self.phase.name, self.network, self.optimizer, self.hooks.restore)
+            write_events(checkpoint.run.events_file, checkpoint.run.history())
+        self.progress.phase(self.phase.name, self.phase.epochs, position.epoch, self.steps)
+        fitted = Fitted(position)
+        for epoch in range(position.epoch, self.phase.epochs):
+            row, validated = self._epoch(epoch)
+            fitted.position = _advance(fitted.position, validated)
+            fitted.rows.append(row)
+            if checkpoint is not None:
+                self._save(checkpoint, fitted.position, row)
+            self.progress.epoch(row)
+        self.network.eval()
+        return fitted
+
+    def _epoch(self, epoch: int) -> tuple[dict[str, Any], Scores | None]:
+        """One epoch of training, then validation: the row for the history and the scores."""
+        started, rng = time.perf_counter(), self.phase.rng(epoch)
+        torch.manual_seed(int(rng.integers(2**62)))  # dropout
+        self.hooks.before_epoch(epoch)
+        self.network.train()
+        loss, right = torch.zeros(2, device=self.fabric.device)
+        for step, clips in enumerate(batch_indices(len(self.training), self.phase.batch_size, rng), epoch * self.steps):
+            batch_loss, batch_right = self._step(step, clips, rng)
+            loss, right = loss + batch_loss * len(clips), right + batch_right
+            self.hooks.after_step(step)
+            self.progress.step()
+        if not torch.isfinite(loss):
+            why = f"the loss is not finite in epoch {epoch + 1} of {self.phase.name!r}; lower the learning rate"
+            raise UsageError("training", why)
+        if self.phase.precision != "32":
+            reestimate(self.network, self.plain_inputs())  # statistics of the precision that is judged and ships
+        row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch + 1, "lr": self.optimizer.param_groups[0]["lr"]}
+        row |= {"train_loss": float(loss) / len(self.training), "train_accuracy": float(right) / len(self.training)}
+        row |= self.hooks.after_epoch(epoch)
+        validated = self._validate()
+        if validated is not None:
+            row |= {f"validation_{key}": value for key, value in asdict(validated).items()}
+        return row | {"seconds": round(time.perf_counter() - started, 3), "finished": int(time.time())}, validated
+
+    def _step(self, step: int, clips: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """One update; its loss, and for how many clips the most likely class is the (mixed) target's."""
+        inputs, targets = self._inputs(clips, rng)
+        warmup = round(self.phase.warmup_epochs * self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(step, self.phase.epochs * self.steps, warmup, self.phase.lr)
+        self.fabric_optimizer.zero_grad()
+        logits = self.model(inputs).float()
+        loss = losses.cross_entropy(logits, losses.smooth(targets, self.phase.label_smoothing))
+        if self.teacher is not None:
+            known, distill = self.teacher.logits(inputs, torch.from_numpy(clips)), self.recipe.distill
+            loss = loss + distill.weight * losses.distillation(logits, known, distill.temperature)
+        self.fabric.backward(loss)
+        self.fabric_optimizer.step()
+        return loss.detach(), (logits.detach().argmax(1) == targets.argmax(1)).sum()
+
+    def _inputs(self, clips: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Network inputs and soft targets of some training clips, cropped and augmented."""
+        device, n_frames, silence = self.fabric.device, self.recipe.n_frames, self.recipe.features.silence
+        targets = one_hot(self.training.labels[clips], self.training.n_classes).to(device)
+        features = torch.from_numpy(self.training.features[clips]).to(device)
+        if self.recipe.data.crop == "random":
+            features = random_crop(features, n_frames, silence, rng)
+        else:
+            features = fit_length(features, n_frames, silence)
+        return augment(features, targets, self.augment, self.recipe.features, rng)
+
+    def plain_inputs(self) -> Iterator[Tensor]:
+        """Inputs of some training clips without augmentation, spread over the training set, in batches."""
+        return plain_inputs(self.training, self.recipe, self.phase.batch_size, self.fabric.device)
+
+    def _validate(self) -> Scores | None:
+        """Scores on the validation clips as evaluation would hear them, in 32 bits."""
+        if self.validation is None or len(self.validation) == 0:
+            return None
+        logs = log_probabilities(
+            network_predict(self.network),
+            self.validation.features,
+            n_frames=self.recipe.n_frames,
+            crops=self.recipe.data.test_crops,
+            silence=self.recipe.features.silence,
+        )
+        return scores(logs, self.validation.labels)
+
+    def _save(self, checkpoint: Checkpoint, position: Position, row: dict[str, Any]) -> None:
+        def commit() -> None:
+            rows = checkpoint.run.append_history(row)
+            append_event(checkpoint.run.events_file, len(rows), rows[-1])
+
+        checkpoint.save(self.network, self.optimizer, position, self.hooks.state(), commit)
+
+
+def plain_inputs(
+    clips: ClipArrays, recipe: Recipe, batch_size: int = 64, device: torch.device | str = "cpu"
+) -> Iterator[Tensor]:
+    """Network inputs of up to 512 clips spread evenly over `clips`, without augmentation: for statistics and ranges.
+
+    Where training takes random crops, the crop comes from a different place in every clip, always the same.
+    """
+    chosen = np.linspace(0, len(clips) - 1, min(len(clips), REESTIMATE_CLIPS)).astype(np.int64)
+    rng = np.random.default_rng(0)
+    for start in range(0, len(chosen), batch_size):
+        features = torch.from_numpy(clips.features[chosen[start : start + batch_size]]).to(device)
+        if recipe.data.crop == "random":
+            yield random_crop(features, recipe.n_frames, recipe.features.silence, rng)
+        else:
+            yield fit_length(features, recipe.n_frames, recipe.features.silence)
+
+
+def _advance(position: Position, validated: Scores | None) -> Position:
+    """The position after one more epoch, with the best one so far."""
+    epoch = position.epoch + 1
+    if validated is None:
+        return replace(position, epoch=epoch, best_epoch=epoch)
+    score = (validated.macro_accuracy, -validated.log_loss)
+    if position.best is None or score > position.best:
+        return replace(position, epoch=epoch, best_epoch=epoch, best=score)
+    return replace(position, epoch=epoch)
+
+
+def _fabric(precision: str) -> Fabric:
+    from lightning.fabric import Fabric
+
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it announces bf16 on every start
+    return Fabric(devices=1, precision="bf16-mixed" if precision == "bf16" else "32-true")

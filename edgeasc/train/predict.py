@@ -1,0 +1,68 @@
+"""Logits of any predictor for stored clips: whole or averaged over crops, in evaluation mode and 32-bit floats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeasc.train.batches import even_crops
+from edgeasc.train.metrics import log_softmax
+
+Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # [B, 1, n_mels, n_frames] -> logits [B, n_classes]
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[nn.Module]:
+    """The network in evaluation mode without gradients; every module's mode is put back."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield network
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def network_predict(network: nn.Module) -> Predict:
+    """`network` as a function of arrays, wherever its parameters are."""
+
+    def predict(features: NDArray[np.float32]) -> NDArray[np.float32]:
+        with evaluating(network):
+            logits: Tensor = network(torch.from_numpy(features).to(device_of(network)))
+        return logits.float().cpu().numpy()
+
+    return predict
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where the network's parameters are; the CPU for a network without any."""
+    return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+
+
+def log_probabilities(
+    predict: Predict,
+    features: NDArray[np.float32],
+    *,
+    n_frames: int,
+    crops: int,
+    silence: float,
+    batch_size: int = 64,
+) -> NDArray[np.float64]:
+    """`[n, n_classes]` log probabilities of stored clips `[n, 1, n_mels, any]`.
+
+    One crop: the clip cut or padded to `n_frames`. More: the mean of the probabilities of evenly spaced crops.
+    """
+    parts = []
+    for start in range(0, len(features), batch_size):
+        batch = torch.from_numpy(features[start : start + batch_size])
+        inputs = even_crops(batch, n_frames, crops, silence)
+        outputs = [log_softmax(predict(np.ascontiguousarray(crop.numpy()))) for crop in inputs]
+        parts.append(np.logaddexp.reduce(outputs) - np.log(crops))
+    result: NDArray[np.float64] = np.concatenate(parts)
+    return result
