@@ -152,10 +152,7 @@ class Emitter:
 
     def mean(self, source: int, axes: tuple[int, ...], keep: bool, output: int) -> int:
         """MEAN over NHWC `axes`."""
-        # Counted from the end: for axes (1, 2) kept, TensorFlow Lite's reference kernel takes another road with other
-        # rounding than TensorFlow Lite Micro; written as (-3, -2) both take the general one.
-        rank = len(self.shape(source))
-        values = np.array([axis - rank for axis in axes], dtype=np.int32)
+        values = np.array(axes, dtype=np.int32)
         where = self.shared_constant("axes" + "".join(str(axis) for axis in axes), values)
         version = 2 if self._is_int8(output) else 1
         return self.operator("MEAN", version, [source, where], output, "ReducerOptions", KeepDims=keep)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from edgeasc.graph.kernels.arrays import output_range, requantizer
-from edgeasc.graph.kernels.unary import Dialect
 from edgeasc.graph.model import Activation, Form, QTensor
 from edgeasc.graph.rounding import quantize_multiplier
 
@@ -56,17 +53,12 @@ def sum_parameters(
     form: Form,
     activation: Activation = "none",
     subtract: bool = False,
-    dialect: Dialect = "tflite",
 ) -> SumParameters:
-    """Parameters of `first + second`, or of `first - second`.
-
-    The runtimes differ in one thing: `tflm` forms the ratios of a subtraction in float32, everything else is float64.
-    """
-    kind = np.float32 if subtract and dialect == "tflm" else np.float64
-    scales = kind(first.scale), kind(second.scale)
-    twice_larger = kind(2) * max(scales)
-    (m1, s1), (m2, s2) = (_multiplier(float(scale / twice_larger)) for scale in scales)
-    output_multiplier, output_shift = _multiplier(float(twice_larger / (kind(1 << LEFT_SHIFT) * kind(output.scale))))
+    """Parameters of `first + second`, or of `first - second`."""
+    scales = float(first.scale), float(second.scale)
+    twice_larger = 2.0 * max(scales)
+    (m1, s1), (m2, s2) = (_multiplier(scale / twice_larger) for scale in scales)
+    output_multiplier, output_shift = _multiplier(twice_larger / ((1 << LEFT_SHIFT) * float(output.scale)))
     low, high = output_range(output, activation)
     return SumParameters(
         form=form,

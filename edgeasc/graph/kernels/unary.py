@@ -6,7 +6,8 @@ computation between dequantisation and quantisation, hence rounded half away fro
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +46,9 @@ def logistic_table(source: QTensor, form: Form) -> Table:
 def rsqrt_table(source: QTensor, output: QTensor, form: Form, dialect: Dialect = "tflite") -> Table:
     """`1 / sqrt(x)` for every int8 input; at and below the zero point the largest output.
 
-    The runtimes differ in one thing: `tflite` forms `sqrt(input scale) * output scale` in float32, `tflm` in float64.
-    The multiplier then differs by at most 2^-23, which moves a result only within 2^-16 of a tie.
+    The runtimes differ in one thing: `tflite` (2.14) forms `sqrt(input scale) * output scale` in float32, `tflm` in
+    float64. The multipliers then differ by 2^-23 at most, which moves a result only within 2^-15 of a tie; a frozen
+    graph takes its output scale from `portable_rsqrt_scale`, where both give one table.
     """
     kind = np.float32 if dialect == "tflite" else np.float64
     real = 1.0 / float(np.sqrt(kind(source.scale)) * kind(output.scale))
@@ -59,6 +61,17 @@ def rsqrt_table(source: QTensor, output: QTensor, form: Form, dialect: Dialect =
             data = requantize(np.int64(1), root, root_shift + _RSQRT_SHIFT)
             table[index] = requantize(data, multiplier, shift - _RSQRT_SHIFT) + output.zero_point
     return table.clip(INT8_MIN, INT8_MAX).astype(np.int8)
+
+
+def portable_rsqrt_scale(source: QTensor, output: QTensor, form: Form = "int8") -> np.float32:
+    """The smallest scale, `output.scale` or just above, for which every runtime computes one table."""
+    scale = output.scale
+    while True:
+        candidate = replace(output, scale=scale)
+        tables = [rsqrt_table(source, candidate, form, dialect) for dialect in get_args(Dialect)]
+        if all(np.array_equal(table, tables[0]) for table in tables):
+            return scale
+        scale = np.nextafter(scale, np.float32(np.inf))
 
 
 def silu_table(source: QTensor, output: QTensor) -> Table:

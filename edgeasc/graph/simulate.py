@@ -1,0 +1,134 @@
+"""The graph in floats with quantised tensors between operators: what ONNX Runtime makes of the QDQ file.
+
+Every operator dequantises its inputs, computes in float64, and quantises its output once, half to even, in float32 as
+QuantizeLinear does. The judge of runtimes that round once (ONNX Runtime, LiteRT with XNNPACK), never of integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeasc.errors import BadInput
+from edgeasc.graph.kernels.conv import accumulate
+from edgeasc.graph.kernels.pool import max_pool
+from edgeasc.graph.kernels.reduce import AXES
+from edgeasc.graph.model import (
+    Add,
+    Conv,
+    IntegerGraph,
+    Logistic,
+    MaxPool,
+    Mean,
+    Mul,
+    Node,
+    QTensor,
+    ResNorm,
+    Rsqrt,
+    Silu,
+    Sub,
+)
+
+Int8 = NDArray[np.int8]
+Real = NDArray[np.float64]
+
+
+def dequantise(values: Int8, tensor: QTensor) -> Real:
+    """`(integer - zero point) * scale`."""
+    return (values.astype(np.float64) - tensor.zero_point) * float(tensor.scale)
+
+
+def quantise(values: Real, tensor: QTensor) -> Int8:
+    """Integers of `values`, half to even, clipped to int8."""
+    with np.errstate(over="ignore"):
+        steps = np.rint(values.astype(np.float32) / tensor.scale) + tensor.zero_point
+    return steps.clip(-128, 127).astype(np.int8)
+
+
+def run(graph: IntegerGraph, values: Int8) -> dict[str, Int8]:
+    """Every tensor of `graph` for int8 inputs `[B, C, F, T]`, constants included."""
+    tensors: dict[str, Int8] = {t.name: t.data for t in graph.tensors.values() if t.data is not None}
+    tensors[graph.input] = values
+    for node in graph.nodes:
+        inputs = [tensors[name] for name in node.inputs]
+        tensors[node.output] = quantise(real_output(node, inputs, graph.tensors), graph[node.output])
+    return tensors
+
+
+def logits(graph: IntegerGraph, values: Int8) -> NDArray[np.float32]:
+    """Logits `[B, n]` for int8 inputs `[B, C, F, T]`."""
+    output = graph[graph.output]
+    return dequantise(run(graph, values)[output.name], output).astype(np.float32).reshape(len(values), -1)
+
+
+def real_output(node: Node, inputs: list[Int8], tensors: dict[str, QTensor]) -> Real:
+    """The output of one node before quantisation, from the integers of its inputs.
+
+    Raises:
+        BadInput: no simulation knows this operator.
+    """
+    if isinstance(node, Conv):
+        return _conv(node, inputs[0], tensors[node.inputs[0]])
+    reals = [dequantise(values, tensors[name]) for values, name in zip(inputs, node.inputs, strict=True)]
+    return _simulate(node, *reals)
+
+
+def _conv(node: Conv, values: Int8, source: QTensor) -> Real:
+    sums = accumulate(values, node, source.zero_point)
+    batch, channels, frequencies, frames = sums.shape
+    cut = sums.reshape(batch, channels, node.bands, frequencies // node.bands, frames)
+
+    def per_band(part: NDArray[Any]) -> NDArray[np.float64]:
+        return part.T.astype(np.float64).reshape(1, channels, node.bands, 1, 1)
+
+    grid = float(source.scale) * per_band(node.scale)
+    real = ((cut * per_band(node.sign) + per_band(node.bias)) * grid).reshape(sums.shape)
+    return np.maximum(real, 0.0) if node.activation == "relu" else real
+
+
+@singledispatch
+def _simulate(node: Node, *inputs: Real) -> Real:
+    raise BadInput("graph", f"{node.name}: no simulation of operator {node.op!r}")
+
+
+def _register(kind: type[Node], compute: Callable[..., Any]) -> None:
+    _simulate.register(kind, compute)
+
+
+def _add(node: Add, first: Real, second: Real) -> Real:
+    return np.maximum(first + second, 0.0) if node.activation == "relu" else first + second
+
+
+def _mean(node: Mean, x: Real) -> Real:
+    return np.asarray(x.mean(axis=tuple(AXES[axis] for axis in node.axes), keepdims=node.keep))
+
+
+def _rsqrt(node: Rsqrt, x: Real) -> Real:
+    with np.errstate(divide="ignore"):
+        return 1.0 / np.sqrt(np.maximum(x, 0.0))
+
+
+def _resnorm(node: ResNorm, x: Real) -> Real:
+    centred = x - x.mean(axis=(1, 3), keepdims=True)
+    variance = (centred * centred).mean(axis=(1, 3), keepdims=True)
+    return node.lam * x + centred / np.sqrt(variance + node.eps)
+
+
+def _sigmoid(x: Real) -> Real:
+    with np.errstate(over="ignore"):
+        return 1.0 / (1.0 + np.exp(-x))
+
+
+_register(Add, _add)
+_register(Sub, lambda node, first, second: first - second)
+_register(Mul, lambda node, first, second: first * second)
+_register(Mean, _mean)
+_register(MaxPool, lambda node, x: max_pool(x, node.kernel, node.stride))
+_register(Logistic, lambda node, x: _sigmoid(x))
+_register(Rsqrt, _rsqrt)
+_register(Silu, lambda node, x: x * _sigmoid(x))
+_register(ResNorm, _resnorm)
