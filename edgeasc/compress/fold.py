@@ -16,6 +16,7 @@ from edgeasc.compress.steps import (
     AddStep,
     Constant,
     ConvStep,
+    FlooredStep,
     LogisticStep,
     MaxPoolStep,
     MeanStep,
@@ -23,8 +24,11 @@ from edgeasc.compress.steps import (
     ResNormStep,
     RsqrtStep,
     SiluStep,
+    SquareStep,
     Step,
     SubStep,
+    Surrogate,
+    VarianceStep,
 )
 from edgeasc.errors import BadInput, UsageError
 from edgeasc.graph.model import Form
@@ -169,10 +173,10 @@ class _Folder:
         chain: list[Step] = [
             mean := MeanStep(f"{name}/mean", (source,), "CT", True),
             centred := SubStep(f"{name}/centred", (source, mean.name)),
-            square := MulStep(f"{name}/square", (centred.name, centred.name)),
-            variance := MeanStep(f"{name}/variance", (square.name,), "CT", True),
+            square := SquareStep(f"{name}/square", (centred.name, centred.name)),
+            variance := VarianceStep(f"{name}/variance", (square.name,), "CT", True),
             eps := Constant(f"{name}/eps", module.eps),
-            floored := AddStep(f"{name}/floored", (variance.name, eps.name), relu=False),
+            floored := FlooredStep(f"{name}/floored", (variance.name, eps.name), relu=False),
             inverse := RsqrtStep(f"{name}/inverse", (floored.name,)),
         ]
         normal = MulStep(name if module.lam == 0 else f"{name}/normal", (centred.name, inverse.name))
@@ -181,6 +185,9 @@ class _Folder:
             lam = Constant(f"{name}/lam", module.lam)
             shortcut = MulStep(f"{name}/shortcut", (source, lam.name))
             chain += [lam, shortcut, AddStep(name, (shortcut.name, normal.name), relu=False)]
+        for step in chain[:-1]:
+            step.inside = True
+        chain[-1].surrogate = Surrogate(source, ResNormStep(name, inputs, module.lam, module.eps))
         self.steps += chain
         self.where[node] = name
 

@@ -18,12 +18,15 @@ Scope = Literal["global", "layer"]
 
 def prunable(network: nn.Module) -> dict[str, nn.Parameter]:
     """The weights of all convolutions by layer name, in network order."""
-    convs = (nn.Conv1d, nn.Conv2d)
-    return {name: layer.weight for name, layer in network.named_modules() if isinstance(layer, convs)}
+    weights: dict[str, nn.Parameter] = {}
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d) and isinstance(layer.weight, nn.Parameter):
+            weights[name] = layer.weight
+    return weights
 
 
 def ramped_keep(keep: int, total: int, epoch: int, epochs: int) -> int:
-    """Weights kept in `epoch` (from 0) on the way from `total` to `keep`: cubic, reaching `keep` after RAMP of `epochs`."""
+    """Weights kept in `epoch` (from 0) on the cubic way from `total` to `keep`, reached after RAMP of `epochs`."""
     last = max(1, round(RAMP * epochs) - 1)
     progress = min(1.0, (epoch + 1) / (last + 1)) if epochs > 1 else 1.0
     return keep + round((total - keep) * (1.0 - progress) ** 3)
@@ -42,9 +45,7 @@ def magnitude_masks(weights: dict[str, nn.Parameter], keep: int, scope: Scope) -
     magnitude = torch.cat([_with_one_safe(weight).flatten() for weight in weights.values()])
     chosen = _largest(magnitude, max(keep, len(weights)))
     parts = chosen.split([weight.numel() for weight in weights.values()])
-    return {
-        name: part.view_as(weight) for (name, weight), part in zip(weights.items(), parts, strict=True)
-    }
+    return {name: part.view_as(weight) for (name, weight), part in zip(weights.items(), parts, strict=True)}
 
 
 def _with_one_safe(weight: Tensor) -> Tensor:

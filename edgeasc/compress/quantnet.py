@@ -17,8 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgeasc.compress.exact import ExactKernels
 from edgeasc.compress.fold import INPUT, fold_network
-from edgeasc.compress.steps import Constant, ConvStep, LogisticStep, Step
+from edgeasc.compress.steps import Constant, ConvStep, LogisticStep, Step, straight_through
+from edgeasc.graph.kernels.conv import conv_parameters
 from edgeasc.graph.model import Form, IntegerGraph, Node, QTensor
 from edgeasc.graph.shapes import output_shape
 
@@ -52,7 +54,7 @@ class QuantNet(nn.Module):
         self.register_buffer("zero_points", torch.zeros(len(names), dtype=torch.int32))
         self.register_buffer("lows", torch.zeros(len(names)))
         self.register_buffer("highs", torch.zeros(len(names)))
-        self.observed_batches = 0
+        self.kernels = ExactKernels(form)
         self.shapes = self._infer_shapes()
 
     def ordered(self) -> Iterator[Step]:
@@ -75,9 +77,12 @@ class QuantNet(nn.Module):
                 values[step.name] = step(x)
             elif tensors is None:
                 values[step.name] = step(*inputs)
-                self._observe(step.name, values[step.name], step.quantile)
+                self._observe(step.name, values[step.name], step)
             else:
-                values[step.name] = self._on_grid(step, inputs, tensors)
+                with torch.set_grad_enabled(torch.is_grad_enabled() and not step.inside):
+                    values[step.name] = self._on_grid(step, inputs, tensors)
+                if step.surrogate is not None:
+                    values[step.name] = step.surrogate.attach(values[step.name], values[step.surrogate.source])
         return values[self.output]
 
     def _on_grid(self, step: Step, inputs: list[Tensor], tensors: dict[str, QTensor]) -> Tensor:
@@ -86,9 +91,8 @@ class QuantNet(nn.Module):
         if self.mode == "exact" and step.grid != "input":
             with torch.no_grad():
                 integers = [self.integers(name, value) for name, value in zip(step.inputs, inputs, strict=True)]
-                exact = apply_node(step.node(tensors), tensors, integers, self.form)
-                correction = self.reals(step.name, exact) - y
-            y = y + correction
+                exact = self.kernels.apply(step.node(tensors), tensors, integers)
+            y = straight_through(y, self.reals(step.name, exact))
         return y
 
     def place(self, name: str, x: Tensor) -> Tensor:
@@ -112,17 +116,13 @@ class QuantNet(nn.Module):
 
     # Ranges and grids
 
-    def _observe(self, name: str, value: Tensor, quantile: float | None) -> None:
+    def _observe(self, name: str, value: Tensor, step: Step | None) -> None:
         if not self.observing:
             return
         with torch.no_grad():
             at = self.index[name]
-            high = (
-                value.amax()
-                if quantile is None
-                else torch.quantile(value.flatten()[:: 1 + value.numel() // 2**20], quantile)
-            )
-            self.lows[at] += value.amin().clamp_max(0)
+            low, high = value.aminmax() if step is None else step.range_of(value)
+            self.lows[at] += low.clamp_max(0)
             self.highs[at] += high.clamp_min(0)
 
     observing = False
@@ -183,26 +183,14 @@ class QuantNet(nn.Module):
         """The integer graph that the `exact` forward computes.
 
         Raises:
-            AssertionError: an accumulator that could leave int32 (a bug, never an input).
+            BadInput: an accumulator that could leave int32, by layer.
         """
         tensors = self.tensors()
         nodes: list[Node] = [step.node(tensors) for step in self.ordered() if not isinstance(step, Constant)]
         graph = IntegerGraph(self.form, INPUT, self.output, tensors, tuple(nodes), dict(metadata or {}))
-        assert_accumulators_fit(graph)
+        for node in graph.convs():
+            conv_parameters(node, graph[node.inputs[0]], graph[node.output], self.form)  # checks its accumulators
         return graph
-
-
-def assert_accumulators_fit(graph: IntegerGraph) -> None:
-    """Check that no accumulator, and no accumulator shifted left for requantisation, can leave int32."""
-    for node in graph.convs():
-        source, result = graph[node.inputs[0]], graph[node.output]
-        far = max(127 - source.zero_point, source.zero_point + 128)
-        taps = np.abs(node.weight.astype(np.int64)).sum(axis=(1, 2, 3))
-        largest = far * taps * np.abs(node.sign.astype(np.int64)) + np.abs(node.bias.astype(np.int64))
-        effective = float(source.scale) * node.scale.astype(np.float64) / float(result.scale)
-        shift = np.maximum(np.frexp(effective)[1], 0)
-        worst = int((largest << shift).max())
-        assert worst < 2**31, f"{node.name}: accumulator {worst} leaves int32"
 
 
 @contextmanager

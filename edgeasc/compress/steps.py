@@ -6,7 +6,7 @@ output's grid comes from: `own` (observed), `input` (that of the first input) or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeasc.compress.ranges import LINEAR, OCTAVES, Error, absolute, best_range, of_mean, relative
 from edgeasc.graph import model as graph
 from edgeasc.graph.bands import band_scales, snap_bias
 from edgeasc.graph.model import Axis, Node, QTensor
@@ -23,15 +24,51 @@ from edgeasc.graph.shapes import AXES
 Tensors = Mapping[str, QTensor]
 
 
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, smooth: Tensor, value: Tensor) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return gradient, None
+
+
+def straight_through(smooth: Tensor, value: Tensor) -> Tensor:
+    """Exactly `value`, with the gradient of `smooth`."""
+    return _StraightThrough.apply(smooth, value.detach())  # type: ignore[no-any-return]
+
+
+class Surrogate:
+    """The float function that a chain of steps computes: the gradient takes this way, from `source` to the chain's end.
+
+    Chains with a small quantised number below a root or a quotient have gradients that no training survives.
+    """
+
+    def __init__(self, source: str, function: Callable[[Tensor], Tensor]) -> None:
+        self.source, self.function = source, function
+
+    def attach(self, value: Tensor, source: Tensor) -> Tensor:
+        """`value`, with the gradient of the function at `source`."""
+        return straight_through(self.function(source), value)
+
+
 class Step(nn.Module):
     """An operator with a name, the names of its inputs, and a frozen form."""
 
     grid = "own"
-    quantile: float | None = None  # range rule: this quantile of the largest values instead of the maximum
+    error: Error = staticmethod(absolute)
+    parts = LINEAR
+    inside = False  # a link of a chain whose gradient goes through the chain's `surrogate` instead
+    surrogate: Surrogate | None = None
 
     def __init__(self, name: str, inputs: tuple[str, ...]) -> None:
         super().__init__()
         self.name, self.inputs = name, inputs
+
+    def range_of(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Smallest and largest value that the grid must hold."""
+        return best_range(value, self.error, self.parts)
 
     def node(self, tensors: Tensors) -> Node:
         """The frozen operator on the given grids."""
@@ -105,14 +142,13 @@ class ConvStep(Step):
     def fake(self, x: Tensor, tensors: Tensors) -> Tensor:
         """The layer with weights and offsets on their integer grids; gradients go straight through."""
         frozen = self.node(tensors)
-        own = self.weight.detach() * self.mask
         scale = self.weight_scale(tensors)
-        on_grid = torch.from_numpy(frozen.weight * scale[:, None, None, None]).to(own)
-        weight = self.weight * self.mask + (on_grid - own)
+        on_grid = torch.from_numpy(frozen.weight * scale[:, None, None, None]).to(self.weight)
+        weight = straight_through(self.weight * self.mask, on_grid)
         grid = float(tensors[self.inputs[0]].scale) * frozen.scale.astype(np.float64)
         real = (frozen.bias * grid).astype(np.float32)  # [bands, C]
-        real_offset = torch.from_numpy(np.ascontiguousarray(real[0] if self.gain is None else real.T)).to(own)
-        return self.affine(x, weight, self.offset + (real_offset - self.offset.detach()))
+        on_grid = torch.from_numpy(np.ascontiguousarray(real[0] if self.gain is None else real.T)).to(self.offset)
+        return self.affine(x, weight, straight_through(self.offset, on_grid))
 
     def weight_scale(self, tensors: Tensors) -> NDArray[np.float32]:
         """Per-channel weight scale max|w| / 127, not so small that the bias would leave int32.
@@ -241,10 +277,36 @@ class LogisticStep(Step):
         return graph.Logistic(self.name, self.inputs, self.name)
 
 
-class RsqrtStep(Step):
-    """Inverse square root; the range leaves out the gain of bins that are all but silent, whose value is near zero."""
+class SquareStep(MulStep):
+    """The squares inside a variance."""
 
-    quantile = 0.99
+    error = staticmethod(of_mean)
+    parts = OCTAVES
+
+
+class VarianceStep(MeanStep):
+    """The mean of squares, positive and of any size."""
+
+    error = staticmethod(relative)
+    parts = OCTAVES
+
+
+class FlooredStep(AddStep):
+    """Variance plus eps, positive and of any size."""
+
+    error = staticmethod(relative)
+    parts = OCTAVES
+
+
+class RsqrtStep(Step):
+    """Inverse square root.
+
+    Bins that are all but silent have gains many times larger than the others. A grid that held them would leave the
+    usual gains a handful of steps; cut off, such bins are amplified less, which changes little.
+    """
+
+    error = staticmethod(relative)
+    parts = OCTAVES
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.rsqrt(x.clamp_min(1e-6))

@@ -1,0 +1,91 @@
+"""The integer kernels on torch tensors: the same arithmetic as the numpy reference, fast enough to train with.
+
+Convolutions sum integers in float32, which is exact while no partial sum reaches 2^24, else in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from edgeasc.errors import BadInput
+from edgeasc.graph import model as graph
+from edgeasc.graph.kernels import conv, elementwise, reduce, resnorm, unary
+from edgeasc.graph.kernels.arrays import lookup
+from edgeasc.graph.model import Form, Node, QTensor
+
+Tensors = Mapping[str, QTensor]
+Kernel = Callable[..., Tensor]
+LARGEST_EXACT = 2**24
+
+
+def convolve(node: graph.Conv, tensors: Tensors, form: Form, values: Tensor) -> Tensor:
+    """int64 output integers of a convolution on int64 input integers `[B, C, F, T]`."""
+    source, output = tensors[node.inputs[0]], tensors[node.output]
+    parameters = conv.conv_parameters(node, source, output, form)
+    largest = int(np.abs(node.weight.astype(np.int64)).sum(axis=(1, 2, 3)).max(initial=0)) * 255
+    kind = torch.float32 if largest < LARGEST_EXACT else torch.float64
+    before_f, before_t, after_f, after_t = node.padding
+    centred = F.pad((values - source.zero_point).to(kind), (before_t, after_t, before_f, after_f))
+    weight = torch.from_numpy(node.weight).to(values.device, kind)
+    sums = F.conv2d(centred, weight, None, node.stride, 0, node.dilation, node.groups)
+    return torch.as_tensor(conv.requantize_conv(sums.long(), parameters))
+
+
+def kernel_of(node: Node, tensors: Tensors, form: Form) -> Kernel:
+    """The kernel of any operator but convolution and pooling, its parameters bound: int64 tensors in and out.
+
+    Raises:
+        BadInput: no kernel computes this operator.
+    """
+    ends: list[Any] = [tensors[name] for name in (*node.inputs, node.output)]
+    match node:
+        case graph.Add():
+            parameters = elementwise.sum_parameters(*ends, form, node.activation)
+            return lambda a, b: elementwise.add(a, b, parameters)
+        case graph.Sub():
+            difference = elementwise.sum_parameters(*ends, form, subtract=True)
+            return lambda a, b: elementwise.add(a, b, difference)
+        case graph.Mul():
+            product = elementwise.product_parameters(*ends, form)
+            return lambda a, b: elementwise.multiply(a, b, product)
+        case graph.Mean():
+            mean = reduce.mean_parameters(*ends, node.axes, node.keep, form)
+            return lambda x: reduce.mean(x, mean)
+        case graph.Logistic():
+            return _table(unary.logistic_table(ends[0], form))
+        case graph.Rsqrt():
+            return _table(unary.rsqrt_table(*ends, form))
+        case graph.Silu():
+            return _table(unary.silu_table(*ends))
+        case graph.ResNorm():
+            constants = resnorm.resnorm_parameters(node, *ends)
+            return lambda x: resnorm.resnorm(x, constants)
+    raise BadInput("compress", f"{node.name}: no integer kernel for operator {node.op!r}")
+
+
+def _table(table: unary.Table) -> Kernel:
+    return lambda x: lookup(table, x)
+
+
+class ExactKernels:
+    """Kernels by layer, rebuilt when a grid changes; those of convolutions follow their weights every time."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.kernels: dict[str, tuple[tuple[object, ...], Kernel]] = {}
+
+    def apply(self, node: Node, tensors: Tensors, values: Sequence[Tensor]) -> Tensor:
+        """int64 output integers of `node` on int64 input integers."""
+        if isinstance(node, graph.Conv):
+            return convolve(node, tensors, self.form, values[0])
+        grids = tuple((tensors[n].scale, tensors[n].zero_point) for n in (*node.inputs, node.output))
+        known = self.kernels.get(node.name)
+        if known is None or known[0] != grids:
+            known = self.kernels[node.name] = (grids, kernel_of(node, tensors, self.form))
+        return known[1](*values)
