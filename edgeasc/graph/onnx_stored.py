@@ -27,8 +27,10 @@ MAX_ELEMENTS = 2**31
 _ZERO_POINT = {"QuantizeLinear": (0, 2), "DequantizeLinear": (0, 2), "QLinearConv": (3, 5), "QLinearMatMul": (3, 5)}
 
 
-def read_stored_onnx(payload: bytes) -> StoredModel:
+def read_stored_onnx(payload: bytes, shapes: bool = True) -> StoredModel:
     """Tensors and operators of an .onnx file, open sides taken as -1 (the batch as 1).
+
+    Without `shapes` nothing is inferred: constants are known, activations are not.
 
     Raises:
         BadInput: not ONNX, or constants that do not fit their shapes.
@@ -36,7 +38,7 @@ def read_stored_onnx(payload: bytes) -> StoredModel:
     """
     model = parse_onnx(payload)
     try:
-        return _Reader(model, _shapes(model)).model()
+        return _Reader(model, _shapes(model) if shapes else {}).model()
     except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise BadInput("ONNX", f"malformed graph ({error})") from None
 
@@ -85,9 +87,8 @@ class _Reader:
         for node in self.proto.graph.node:
             value, zero = _ZERO_POINT.get(node.op_type, (0, len(node.input)))
             if zero < len(node.input) and node.input[zero] in self.constants:
-                axis = next(
-                    (a.i for a in node.attribute if a.name == "axis"), 1 if node.op_type[-6:] == "Linear" else 0
-                )
+                default = 0 if node.op_type.startswith("QLinear") else 1
+                axis = next((a.i for a in node.attribute if a.name == "axis"), default)
                 result[node.input[value]] = (self.constants[node.input[zero]].ravel().astype(np.int64), axis)
         return result
 

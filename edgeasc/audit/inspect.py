@@ -1,0 +1,119 @@
+"""One artefact -> one `ModelAudit`: open it, choose how to count, put the rules and limits on top."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from edgeasc.audit.arena import measure_arena
+from edgeasc.audit.document import Arena, ModelAudit, RuleSize
+from edgeasc.audit.limits import judge
+from edgeasc.audit.rules import Rule, apply, read_inventory
+from edgeasc.audit.sharing import graph_as_stored, merge_layers, share_bands
+from edgeasc.audit.stored_count import StoredCount, count_stored
+from edgeasc.errors import BadInput, EdgeascError
+from edgeasc.graph.stored import StoredModel, StoredTensor
+from edgeasc.runtime.artefact import Artefact, read_artefact
+
+OWN_MARK = "edgeasc.form"  # metadata of every file that edgeasc writes
+
+
+def inspect(
+    path: Path,
+    rules: Sequence[Rule],
+    budget: int | None = None,
+    limits: Mapping[str, int] | None = None,
+    arena: bool = True,
+) -> ModelAudit:
+    """Count everything in the artefact at `path` and judge it.
+
+    Raises:
+        BadInput: not a readable artefact, or a rule that cannot be computed from it.
+    """
+    artefact = read_artefact(path)
+    if artefact.kind == "run":
+        raise BadInput("audit", "a run that is not compressed has no deployed network yet; compress it first", path)
+    with ThreadPoolExecutor(1) as pool:  # TFLM works in its process while we count
+        measured = pool.submit(measure_arena, artefact) if arena or "arena" in (limits or {}) else None
+        try:
+            graph, stored = _read(artefact)
+            count, raw = count_stored(graph), count_stored(stored)
+        except EdgeascError as error:
+            raise type(error)(error.what, error.why, artefact.path) from None
+    own = OWN_MARK in artefact.metadata
+    document = ModelAudit(
+        path=str(path),
+        format=artefact.kind,
+        sha256=artefact.sha256,
+        file_bytes=len(artefact.payload),
+        gzip_bytes=len(gzip.compress(artefact.payload, 9, mtime=0)),
+        ends=_ends(graph),
+        counted_by="integer graph" if own else "stored",
+        parameters=count.parameters,
+        stored=raw.parameters,
+        macs=count.macs,
+        peak_activation_bytes=count.peak_bytes,
+        peak_layer=count.peak_layer,
+        layers=merge_layers(count.layers) if own else tuple(count.layers),
+        operators=dict(raw.operators.most_common()),
+        uncounted=raw.apart,
+        metadata=_metadata(artefact),
+        arena=measured.result() if measured else Arena(None, "not asked for"),
+        rules=tuple(_rule_size(rule, artefact, path, count) for rule in rules),
+        notes=tuple(count.notes),
+    )
+    return replace(document, limits=judge(document, budget, dict(limits or {})))
+
+
+def _read(artefact: Artefact) -> tuple[StoredModel, StoredModel]:
+    """The model to count, and the model as its file stores it."""
+    if artefact.kind == "tflite":
+        from edgeasc.graph.tflite_read import read_tflite
+
+        stored = read_tflite(artefact.payload)
+        return (share_bands(stored) if OWN_MARK in artefact.metadata else stored), stored
+    from edgeasc.graph.onnx_read import read_onnx
+    from edgeasc.graph.onnx_stored import read_stored_onnx
+
+    if OWN_MARK in artefact.metadata:
+        return graph_as_stored(read_onnx(artefact.payload)), read_stored_onnx(artefact.payload, shapes=False)
+    stored = read_stored_onnx(artefact.payload)
+    return stored, stored
+
+
+def _rule_size(rule: Rule, artefact: Artefact, path: Path, count: StoredCount) -> RuleSize:
+    """The artefact under one rule.
+
+    Raises:
+        BadInput: a rule about training, and no inventory beside the file.
+    """
+    if rule.form == "deployed":
+        return apply(rule, count.counted)
+    inventory = path / "inventory.json"
+    if not path.is_dir() or not inventory.is_file():
+        why = f"rule {rule.name} is not computable from this file: it counts the network before folding"
+        raise BadInput("rule", f"{why}; audit the run folder, which has the inventory", artefact.path)
+    tensors = read_inventory(inventory)
+    kept = sum(item.kept for item in tensors if item.kind == "conv")
+    nonzero = sum(item.nonzero for item in tensors if item.kind == "conv")
+    rounded = f"after rounding to 8 bits {nonzero:,} of the {kept:,} convolution weights kept are not zero"
+    return apply(rule, tensors, rounded)
+
+
+def _ends(model: StoredModel) -> str:
+    def words(indices: tuple[int, ...]) -> str:
+        tensors: list[StoredTensor] = [model.tensors[index] for index in indices]
+        return ", ".join(f"{t.dtype} [{', '.join('?' if s < 0 else str(s) for s in t.shape)}]" for t in tensors)
+
+    return f"{words(model.inputs)} -> {words(model.outputs)}"
+
+
+def _metadata(artefact: Artefact) -> dict[str, str]:
+    """What edgeasc embeds, of which a reader wants to know."""
+    known = {key: value for key, value in artefact.metadata.items() if key.startswith("edgeasc.")}
+    if artefact.features is not None:
+        known["edgeasc.features.hash"] = artefact.features.digest
+    return known

@@ -1,0 +1,112 @@
+"""Files written by edgeasc, seen as the integer graph they come from: shared weights once, one row per layer.
+
+In the integer graph a layer with sub-bands has one set of weights and a bias per band; a .tflite file holds it as one
+convolution `<layer>/b<band>` per band, whose weights are the same up to the sign of the band's gain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeasc.audit.document import Layer
+from edgeasc.files import sha256
+from edgeasc.graph.model import Conv, IntegerGraph, Node
+from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor
+
+_BAND = re.compile(r"(.+)/b\d+")
+
+
+def graph_as_stored(graph: IntegerGraph) -> StoredModel:
+    """The integer graph's tensors and nodes; a convolution's weights and biases become inputs 1 and 2."""
+    tensors: list[StoredTensor] = []
+    index: dict[str, int] = {}
+
+    def add(name: str, shape: tuple[int, ...], bits: int, data: NDArray[Any] | None = None, zero_point: int = 0) -> int:
+        content = "" if data is None else sha256(np.ascontiguousarray(data).tobytes())
+        flat = None if data is None else data.ravel()
+        zero = np.array([zero_point], np.int64)
+        tensors.append(StoredTensor(name, shape, f"int{bits}", bits, flat, content, scales=1, zero_points=zero))
+        index[name] = len(tensors) - 1
+        return index[name]
+
+    for tensor in graph.tensors.values():
+        add(tensor.name, tensor.shape, 8, tensor.data, tensor.zero_point)
+
+    def constants(node: Node) -> tuple[int, ...]:
+        if not isinstance(node, Conv):
+            return ()
+        reached = (node.sign != 0).any(axis=0)[:, None, None, None]  # channels whose weights some band uses
+        return (
+            add(f"{node.name}.weight", node.weight.shape, 8, node.weight * reached),
+            add(f"{node.name}.bias", node.bias.shape, 32, node.bias),
+        )
+
+    operators = tuple(
+        StoredOperator(node.name, node.op, (*(index[i] for i in node.inputs), *constants(node)), (index[node.output],))
+        for node in graph.nodes
+    )
+    ends = (index[graph.input],), (index[graph.output],)
+    return StoredModel("onnx", tuple(tensors), operators, *ends, graph.metadata)
+
+
+def share_bands(model: StoredModel) -> StoredModel:
+    """`model` with the weights of a layer's bands made one tensor, where they are the same but for signs and zeros."""
+    tensors, operators = list(model.tensors), list(model.operators)
+    groups: dict[str, list[int]] = {}
+    for number, operator in enumerate(operators):
+        match = _BAND.fullmatch(operator.name)
+        if match is not None and operator.op in ("CONV_2D", "DEPTHWISE_CONV_2D") and operator.inputs[1:2]:
+            groups.setdefault(match[1], []).append(number)
+    for members in groups.values():
+        weights = [tensors[operators[number].inputs[1]] for number in members]
+        merged = _merge(weights)
+        if merged is None:
+            continue
+        tensors.append(merged)
+        for number in members:
+            data, _, *rest = operators[number].inputs
+            operators[number] = replace(operators[number], inputs=(data, len(tensors) - 1, *rest))
+    return replace(model, tensors=tuple(tensors), operators=tuple(operators))
+
+
+def merge_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """One row per module path: neighbours whose names agree before the first `/` become one layer."""
+    return tuple(_merged_layer(name, list(rows)) for name, rows in groupby(layers, lambda row: row.name.split("/")[0]))
+
+
+def _merged_layer(name: str, rows: list[Layer]) -> Layer:
+    main = max(rows, key=lambda row: row.macs)
+    return Layer(
+        name=name,
+        op=main.op if main.macs or len(rows) == 1 else "+".join(dict.fromkeys(row.op for row in rows)),
+        output_shape=rows[-1].output_shape,
+        parameters=sum(row.parameters for row in rows),
+        nonzero=sum(row.nonzero for row in rows),
+        bytes=sum(row.bytes for row in rows),
+        macs=sum(row.macs for row in rows),
+        activation_bytes=max(row.activation_bytes for row in rows),
+    )
+
+
+def _merge(weights: list[StoredTensor]) -> StoredTensor | None:
+    """The one tensor behind the bands' weights; None where they are not copies of one another."""
+    first = weights[0]
+    alike = all(item.data is not None and item.shape == first.shape and item.dtype == "int8" for item in weights)
+    if not alike or not first.shape or any(item.zero_points.any() for item in weights):
+        return None
+    absolute = np.stack([np.abs(np.asarray(item.data, np.int16)).reshape(first.shape) for item in weights])
+    union = absolute.max(axis=0)
+    axis = first.axis + 1
+    others = tuple(number for number in range(1, absolute.ndim) if number != axis)
+    same = (absolute == union).all(axis=others) | ~absolute.any(axis=others)  # [bands, channels]
+    if not same.all():
+        return None
+    data = union.ravel()
+    return replace(first, name=_BAND.sub(r"\1", first.name), data=data, content=sha256(data.tobytes()))
