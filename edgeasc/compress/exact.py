@@ -6,7 +6,6 @@ Convolutions sum integers in float32, which is exact while no partial sum reache
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -43,28 +42,29 @@ def kernel_of(node: Node, tensors: Tensors, form: Form) -> Kernel:
     Raises:
         BadInput: no kernel computes this operator.
     """
-    ends: list[Any] = [tensors[name] for name in (*node.inputs, node.output)]
+    first, last = tensors[node.inputs[0]], tensors[node.output]
+    second = tensors[node.inputs[-1]]
     match node:
         case graph.Add():
-            parameters = elementwise.sum_parameters(*ends, form, node.activation)
+            parameters = elementwise.sum_parameters(first, second, last, form, node.activation)
             return lambda a, b: elementwise.add(a, b, parameters)
         case graph.Sub():
-            difference = elementwise.sum_parameters(*ends, form, subtract=True)
+            difference = elementwise.sum_parameters(first, second, last, form, subtract=True)
             return lambda a, b: elementwise.add(a, b, difference)
         case graph.Mul():
-            product = elementwise.product_parameters(*ends, form)
+            product = elementwise.product_parameters(first, second, last, form)
             return lambda a, b: elementwise.multiply(a, b, product)
         case graph.Mean():
-            mean = reduce.mean_parameters(*ends, node.axes, node.keep, form)
+            mean = reduce.mean_parameters(first, last, node.axes, node.keep, form)
             return lambda x: reduce.mean(x, mean)
         case graph.Logistic():
-            return _table(unary.logistic_table(ends[0], form))
+            return _table(unary.logistic_table(first, form))
         case graph.Rsqrt():
-            return _table(unary.rsqrt_table(*ends, form))
+            return _table(unary.rsqrt_table(first, last, form))
         case graph.Silu():
-            return _table(unary.silu_table(*ends))
+            return _table(unary.silu_table(first, last))
         case graph.ResNorm():
-            constants = resnorm.resnorm_parameters(node, *ends)
+            constants = resnorm.resnorm_parameters(node, first, last)
             return lambda x: resnorm.resnorm(x, constants)
     raise BadInput("compress", f"{node.name}: no integer kernel for operator {node.op!r}")
 

@@ -86,7 +86,7 @@ class QuantNet(nn.Module):
         return values[self.output]
 
     def _on_grid(self, step: Step, inputs: list[Tensor], tensors: dict[str, QTensor]) -> Tensor:
-        y = step.fake(*inputs, tensors) if isinstance(step, ConvStep) else step(*inputs)
+        y = step.fake(inputs[0], tensors) if isinstance(step, ConvStep) else step(*inputs)
         y = y if step.grid == "input" else self.place(step.name, y)
         if self.mode == "exact" and step.grid != "input":
             with torch.no_grad():

@@ -30,13 +30,13 @@ class _StraightThrough(torch.autograd.Function):
         return value.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient, None
 
 
 def straight_through(smooth: Tensor, value: Tensor) -> Tensor:
     """Exactly `value`, with the gradient of `smooth`."""
-    return _StraightThrough.apply(smooth, value.detach())  # type: ignore[no-any-return]
+    return _StraightThrough.apply(smooth, value.detach())
 
 
 class Surrogate:
@@ -239,7 +239,7 @@ class MeanStep(Step):
 
     def __init__(self, name: str, inputs: tuple[str, ...], axes: str, keep: bool) -> None:
         super().__init__(name, inputs)
-        self.axes: tuple[Axis, ...] = tuple(axis for axis in ("C", "F", "T") if axis in axes)  # type: ignore[misc]
+        self.axes: tuple[Axis, ...] = tuple(axis for axis in ("C", "F", "T") if axis in axes)
         self.keep = keep
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,72 @@
+"""What a network costs: before training, for the solver; after it, as the inventory that the counting rules read.
+
+Two forms (DESIGN section 4). `training` is the network before folding: convolutions, norms, biases. `deployed` is the
+integer graph: int8 weights and int32 biases, those of sub-band layers once per (channel, band).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from torch import nn
+
+from edgeasc.compress.fold import fold_network
+from edgeasc.compress.prune import prunable
+from edgeasc.compress.solve import Costs
+from edgeasc.compress.steps import ConvStep
+from edgeasc.errors import UsageError
+from edgeasc.graph.model import Form, IntegerGraph
+
+SCHEMA = 1
+BIAS_BYTES = 4  # int32
+RULES = ("deployed", "qti-report")
+
+
+def costs_of(network: nn.Module, rule: str, form: Form) -> Costs:
+    """What `network` costs under `rule`, as far as known before compression.
+
+    Raises:
+        UsageError: a rule the solver cannot aim at.
+    """
+    weights = prunable(network)
+    total = sum(weight.numel() for weight in weights.values())
+    if rule == "deployed":
+        steps = fold_network(copy.deepcopy(network).eval(), form)
+        biases = sum(s.offset.numel() for s in steps if isinstance(s, ConvStep) and s.offset.requires_grad)
+        return Costs(rule, total, len(weights), BIAS_BYTES * biases, f"{biases:,} biases at 32 bits")
+    if rule == "qti-report":
+        others = sum(parameter.numel() for parameter in network.parameters()) - total
+        return Costs(rule, total, len(weights), 2 * others, f"{others:,} other parameters at 16 bits")
+    raise UsageError("compress", f"cannot solve for rule {rule!r}; choose one of {', '.join(RULES)}")
+
+
+def inventory(network: nn.Module, graph: IntegerGraph) -> dict[str, Any]:
+    """The document `inventory.json` of a pruned network and the integer graph made from it.
+
+    Per tensor of the network before folding: `kind` (conv, norm, bias), `total`, `kept` by the mask, and `nonzero`
+    as stored (for convolutions after rounding to int8).
+    """
+    rounded = {node.name: node.weight for node in graph.convs()}
+    rows = []
+    for name, module in network.named_modules():
+        for key, parameter in module.named_parameters(recurse=False):
+            kind = _kind(module, key)
+            kept = int((parameter != 0).sum()) if kind == "conv" else parameter.numel()
+            stored = rounded[name] if kind == "conv" and name in rounded else parameter.detach().numpy()
+            rows.append(
+                {
+                    "name": f"{name}.{key}",
+                    "kind": kind,
+                    "total": parameter.numel(),
+                    "kept": kept,
+                    "nonzero": int((stored != 0).sum()),
+                }
+            )
+    return {"schema": SCHEMA, "tensors": rows}
+
+
+def _kind(module: nn.Module, key: str) -> str:
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        return "norm"
+    return "bias" if key == "bias" else "conv"

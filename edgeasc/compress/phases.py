@@ -1,0 +1,102 @@
+"""The two training phases of compression: pruning with live batch norm, then training on the integer grid.
+
+Order as in DESIGN section 5: prune, fine-tune, fold, quantisation-aware training, freeze. Both phases distil from a
+teacher, which is the uncompressed network itself unless another is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgeasc.compress.prune import apply_masks, magnitude_masks, prunable, ramped_keep
+from edgeasc.compress.quantnet import QuantNet
+from edgeasc.compress.solve import Plan
+from edgeasc.specs import Recipe
+from edgeasc.train.batches import ClipArrays
+from edgeasc.train.checkpoint import Checkpoint
+from edgeasc.train.loop import Fitted, fit, plain_inputs
+from edgeasc.train.norm_statistics import reestimate
+from edgeasc.train.phase import Hooks, Phase
+from edgeasc.train.progress import Progress
+
+
+def prune_network(
+    network: nn.Module,
+    training: ClipArrays,
+    recipe: Recipe,
+    plan: Plan,
+    *,
+    teacher: nn.Module | None = None,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> Fitted | None:
+    """Prune `network` in place to the plan's number of weights while it trains; None where nothing is to be pruned.
+
+    Batch-norm statistics are measured anew after every epoch: those of the network before the last cut mislead.
+    """
+    weights = prunable(network)
+    total = sum(weight.numel() for weight in weights.values())
+    if plan.keep >= total:
+        return None
+    spec = recipe.prune
+    masks: dict[str, Tensor] = {}
+
+    def before_epoch(epoch: int) -> None:
+        gradual = spec.schedule == "gradual"
+        keep = ramped_keep(plan.keep, total, epoch, spec.epochs) if gradual else plan.keep
+        masks.update(magnitude_masks(weights, keep, spec.scope))
+        apply_masks(weights, masks)
+
+    def after_epoch(epoch: int) -> dict[str, Any]:
+        reestimate(network, plain_inputs(training, recipe))
+        return {"sparsity": 1.0 - sum(float(mask.sum()) for mask in masks.values()) / total}
+
+    hooks = Hooks(
+        before_epoch=before_epoch, after_step=lambda step: apply_masks(weights, masks), after_epoch=after_epoch
+    )
+    phase = Phase.of(recipe, "prune", epochs=max(1, spec.epochs), lr=spec.lr, warmup_epochs=0.0)
+    return fit(network, training, phase, recipe, teacher=teacher, hooks=hooks, checkpoint=checkpoint, progress=progress)
+
+
+def train_on_grid(
+    net: QuantNet,
+    training: ClipArrays,
+    recipe: Recipe,
+    *,
+    teacher: nn.Module | None = None,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Quantisation-aware training of `net` in place; the last `exact_epochs` run the integer kernels.
+
+    The grids follow the ranges seen on training clips until the exact epochs begin, and then stay. In the end `net`
+    is in `exact` mode.
+    """
+    spec = recipe.quantize
+    exact_from = spec.epochs - min(spec.exact_epochs, spec.epochs)
+
+    def before_epoch(epoch: int) -> None:
+        if epoch < max(exact_from, 1):
+            net.observe(plain_inputs(training, recipe))
+        net.mode = "fake" if epoch < exact_from else "exact"
+
+    phase = Phase.of(recipe, "quantize", epochs=spec.epochs, lr=spec.lr, warmup_epochs=0.0, precision="32")
+    hooks = Hooks(before_epoch=before_epoch)
+    fitted = fit(net, training, phase, recipe, teacher=teacher, hooks=hooks, checkpoint=checkpoint, progress=progress)
+    net.mode = "exact"
+    return fitted
+
+
+def predicts(net: QuantNet, mode: str) -> Callable[[Any], Any]:
+    """`net` as a function of feature arrays, run in `mode`."""
+    from edgeasc.compress.quantnet import running
+
+    def predict(features: Any) -> Any:
+        with torch.no_grad(), running(net.eval(), mode):  # type: ignore[arg-type]
+            return net(torch.from_numpy(features)).numpy()
+
+    return predict
