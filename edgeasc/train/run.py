@@ -1,0 +1,202 @@
+"""A training run from recordings to a run folder, and a run folder back to a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgeasc.data.clips import Clip, Dataset
+from edgeasc.data.split import Split
+from edgeasc.errors import UsageError
+from edgeasc.files import read_bytes, sha256, write_json
+from edgeasc.nn.layers import GlobalFreqNorm
+from edgeasc.nn.registry import create_model
+from edgeasc.runs import Run, RunInfo, SplitRow, installed_versions
+from edgeasc.specs import Recipe
+from edgeasc.train.batches import ClipArrays
+from edgeasc.train.checkpoint import Checkpoint
+from edgeasc.train.evaluate import evaluate_predict
+from edgeasc.train.loop import fit
+from edgeasc.train.phase import Phase
+from edgeasc.train.predict import network_predict
+from edgeasc.train.progress import Progress
+from edgeasc.train.weights import load_weights, read_tensors
+
+
+def train_run(
+    recipe: Recipe,
+    dataset: Dataset,
+    split: Split,
+    out: Path,
+    teacher: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    cache: Path | None = None,
+) -> Run:
+    """Train the recipe's network, write a run folder, and evaluate its best weights on the test clips.
+
+    The test clips are looked at once, after the last epoch; epochs are chosen by validation clips alone.
+    An interrupted run keeps every finished epoch. With `resume` it goes on from there, on as many threads as
+    it was started with; a complete run is left as it is.
+
+    Raises:
+        UsageError: a run is there already, or the one to resume had another recipe, split or teacher.
+        KeyboardInterrupt: after the state `interrupted` is written.
+    """
+    run, progress = Run(out), progress or Progress()
+    rows = split_rows(dataset, split)
+    with run.locked():
+        if resume and run.exists:
+            info = _checked_resume(run, recipe, dataset, rows, teacher)
+            if info.state == "complete":
+                progress.note(f"{out}: complete already, nothing to resume")
+                return run
+            run.set_state("running")
+        else:
+            info = _new_info(recipe, dataset, split, teacher)
+            run.create(info, recipe, rows)
+        try:
+            with cpu_threads(info.threads):
+                _train(run, recipe, dataset, split, teacher, progress, cache)
+        except KeyboardInterrupt:
+            run.set_state("interrupted")
+            raise
+        finally:
+            progress.close()
+        run.set_state("complete")
+    return run
+
+
+def _train(
+    run: Run,
+    recipe: Recipe,
+    dataset: Dataset,
+    split: Split,
+    teacher: Path | None,
+    progress: Progress,
+    cache: Path | None,
+) -> None:
+    """The run's one phase, then its evaluation."""
+    training = clip_arrays(dataset, split.train, recipe, cache)
+    validation = clip_arrays(dataset, split.validation, recipe, cache) if split.validation else None
+    network = fresh_network(recipe, len(dataset.labels), training)
+    fit(
+        network,
+        training,
+        Phase.of(recipe),
+        recipe,
+        validation=validation,
+        teacher=load_teacher(teacher, recipe, dataset.labels) if teacher else None,
+        checkpoint=Checkpoint(run, resume=True),
+        progress=progress,
+    )
+    network, recipe, _ = load_network(run.path)
+    clips = split.test or split.validation
+    if clips:
+        document = evaluate_predict(
+            network_predict(network),
+            dataset,
+            clips,
+            recipe,
+            split=split.rule if split.test else f"validation clips ({split.rule})",
+            sha256=sha256(read_bytes(run.best, "checkpoint")),
+            seeds=(recipe.train.seed,),
+            seen_devices=[clip.device for clip in split.train],
+            cache=cache,
+        )
+        write_json(run.evaluate_file, document)
+
+
+def fresh_network(recipe: Recipe, num_classes: int, training: ClipArrays) -> nn.Module:
+    """The recipe's network, initialised from the recipe's seed; statistics of a global norm from the training clips."""
+    torch.manual_seed(recipe.train.seed)
+    network = create_model(recipe.model.name, num_classes, **recipe.model.options)
+    for module in network.modules():
+        if isinstance(module, GlobalFreqNorm):
+            module.set_statistics(torch.from_numpy(training.features))
+    return network
+
+
+def load_network(path: Path) -> tuple[nn.Module, Recipe, tuple[str, ...]]:
+    """The best network of a training run in evaluation mode, its recipe and its labels.
+
+    Raises:
+        BadInput: no run there, or one whose files are missing, corrupt or do not fit together.
+    """
+    run = Run(path)
+    info, recipe = run.info(), run.recipe()
+    network = create_model(recipe.model.name, len(info.labels), **recipe.model.options)
+    load_weights(network, read_tensors(run.best)[0], run.best)
+    return network.eval(), recipe, info.labels
+
+
+def load_teacher(path: Path, recipe: Recipe, labels: Sequence[str]) -> nn.Module:
+    """The network of a run that can teach `recipe`: same front end, same labels in the same order.
+
+    Raises:
+        UsageError: it cannot, with what differs.
+    """
+    network, other, known = load_network(path)
+    if list(known) != list(labels):
+        raise UsageError("teacher", f"knows the labels {', '.join(known)}, the student {', '.join(labels)}", path)
+    if other.features != recipe.features:
+        mine, its = recipe.features.model_dump(), other.features.model_dump()
+        differing = ", ".join(f"{key} {its[key]} instead of {mine[key]}" for key in mine if mine[key] != its[key])
+        raise UsageError("teacher", f"its front end differs from the student's: {differing}", path)
+    return network
+
+
+def clip_arrays(dataset: Dataset, clips: Sequence[Clip], recipe: Recipe, cache: Path | None = None) -> ClipArrays:
+    """Features, labels and devices of clips, in memory."""
+    from edgeasc.data.cache import feature_array
+
+    labels = np.array([clip.label for clip in clips], dtype=np.int64)
+    devices = tuple(clip.device for clip in clips)
+    return ClipArrays(feature_array(dataset, clips, recipe, cache), labels, len(dataset.labels), devices)
+
+
+def split_rows(dataset: Dataset, split: Split) -> list[SplitRow]:
+    """The rows of `split.csv`: every clip with the digest of its sound and its role."""
+    parts = (("train", split.train), ("validation", split.validation), ("test", split.test))
+    return [SplitRow(clip.id, dataset.digest(clip), role) for role, clips in parts for clip in clips]  # type: ignore[arg-type]
+
+
+@contextmanager
+def cpu_threads(threads: int) -> Iterator[None]:
+    """Run torch on `threads` CPU threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _new_info(recipe: Recipe, dataset: Dataset, split: Split, teacher: Path | None) -> RunInfo:
+    return RunInfo(
+        kind="train",
+        recipe_hash=recipe.digest,
+        labels=dataset.labels,
+        seeds=(recipe.train.seed,),
+        threads=recipe.train.threads or torch.get_num_threads(),
+        teacher=str(teacher) if teacher else None,
+        data={"name": dataset.name, "split": split.rule},
+        versions=installed_versions(),
+    )
+
+
+def _checked_resume(run: Run, recipe: Recipe, dataset: Dataset, rows: list[SplitRow], teacher: Path | None) -> RunInfo:
+    """What the run to be resumed says of itself, if it is the run that was asked for."""
+    info = run.info()
+    if recipe.digest != run.recipe().digest:
+        raise UsageError("--resume", "the run was started with another recipe", run.recipe_file)
+    if info.kind != "train" or info.labels != dataset.labels or run.split() != tuple(rows):
+        raise UsageError("--resume", "the run was started on other clips", run.split_file)
+    if info.teacher != (str(teacher) if teacher else None):
+        raise UsageError("--resume", f"the run was started with teacher {info.teacher}", run.path)
+    return info

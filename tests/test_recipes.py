@@ -1,0 +1,61 @@
+"""Shipped recipes, and recipes of a user's own."""
+
+import pytest
+
+from edgeasc.errors import BadInput, UsageError
+from edgeasc.nn.layers import count_parameters
+from edgeasc.nn.registry import create_model
+from edgeasc.recipes import list_recipes, load_recipe, models_folder
+from edgeasc.specs import dump_toml
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_shipped_recipe_builds_its_network_and_has_a_card(name):
+    recipe = load_recipe(name)
+    assert count_parameters(create_model(recipe.model.name, 10, **recipe.model.options)) > 0
+    assert recipe.features.n_mels % 32 == 0
+    assert (models_folder() / name / "card.md").read_text().startswith("# ")
+
+
+def test_papers_recipes_have_the_papers_settings():
+    for name in ("bcresnet-mod-1", "bcresnet-mod-8", "bcresnet-8"):
+        recipe = load_recipe(name)
+        assert (recipe.features.n_mels, recipe.n_frames) == (256, 334)
+        assert (recipe.train.epochs, recipe.train.warmup_epochs, recipe.train.lr) == (100, 5.0, 0.06)
+        assert (recipe.train.batch_size, recipe.train.momentum, recipe.train.weight_decay) == (64, 0.9, 1e-3)
+        assert (recipe.augment.roll_seconds, recipe.augment.mixup_alpha) == (1.5, 0.3)
+        assert (recipe.augment.freq_masks, recipe.augment.freq_mask_width) == (2, 40)
+        assert (recipe.augment.time_masks, recipe.augment.time_mask_width) == (2, 80)
+
+
+@pytest.mark.parametrize("name", [name for name in list_recipes() if name != "bcresnet-8"])
+def test_eps_of_resnorm_can_be_held_by_the_int8_form(name):
+    assert load_recipe(name).model.options["eps"] >= 1e-3
+
+
+def test_settings_change_a_recipe():
+    recipe = load_recipe("esc10", ("model.options.c=40", "train.epochs=3"))
+    assert (recipe.model.options["c"], recipe.train.epochs) == (40, 3)
+
+
+def test_unknown_name_names_the_nearest():
+    with pytest.raises(UsageError, match="did you mean 'bcresnet-mod-8'"):
+        load_recipe("bcresnet-mod8")
+
+
+def test_own_file_is_read_by_path(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(dump_toml(load_recipe("esc10")))
+    assert load_recipe(str(path)) == load_recipe("esc10")
+
+
+def test_missing_file_is_bad_input(tmp_path):
+    with pytest.raises(BadInput, match="No such file"):
+        load_recipe(str(tmp_path / "none.toml"))
+
+
+def test_unknown_key_names_file_and_nearest_key(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[model]\nname = "bcresnet-mod-1"\n[train]\nepoch = 3\n')
+    with pytest.raises(UsageError, match=r"mine\.toml: unknown key 'train\.epoch'; did you mean 'epochs'"):
+        load_recipe(str(path))

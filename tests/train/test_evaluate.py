@@ -1,0 +1,72 @@
+"""The evaluation document against a hand-made case."""
+
+import json
+
+import numpy as np
+import pytest
+
+from edgeasc.data.clips import Clip
+from edgeasc.train.evaluate import score_document
+from edgeasc.train.metrics import log_softmax
+from edgeasc.train.predict import log_probabilities
+
+LABELS = ("bus", "park", "tram")
+CLIPS = [Clip("1", 0, device="a"), Clip("2", 0, device="b"), Clip("3", 1, device="a"), Clip("4", 2, device="s4")]
+LOGITS = np.log(np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]))
+
+
+def document(seen=("a", "b")):
+    return score_document(LOGITS, CLIPS, LABELS, seen)
+
+
+def test_overall_scores():
+    found = document()
+    assert found["accuracy"] == 0.75
+    assert found["macro_accuracy"] == pytest.approx((0.5 + 1 + 1) / 3)
+    assert found["log_loss"] == pytest.approx(-np.log([0.7, 0.3, 0.8, 0.6]).mean())
+
+
+def test_scores_per_class_and_device():
+    found = document()
+    assert found["per_class"]["bus"] == {"n": 2, "accuracy": 0.5}
+    assert found["per_device"] == {
+        "a": {"n": 2, "accuracy": 1.0},
+        "b": {"n": 1, "accuracy": 0.0},
+        "s4": {"n": 1, "accuracy": 1.0},
+    }
+
+
+def test_devices_never_heard_in_training_are_told_apart():
+    found = document(seen=("a", "b"))
+    assert found["seen"] == {"n": 3, "accuracy": pytest.approx(2 / 3)}
+    assert found["unseen"] == {"n": 1, "accuracy": 1.0}
+    assert document(seen=("a", "b", "s4"))["unseen"] is None
+    assert document(seen=None)["seen"] is None
+
+
+def test_confusion_counts_true_by_predicted():
+    assert document()["confusion"] == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+
+
+def test_document_is_plain_json():
+    assert json.loads(json.dumps(document())) == document()
+
+
+def test_one_crop_gives_the_networks_own_probabilities():
+    features = np.random.default_rng(0).normal(size=(5, 1, 4, 6)).astype(np.float32)
+    seen = []
+
+    def predict(batch):
+        seen.append(batch.shape)
+        return batch[:, 0, :3, 0]
+
+    logs = log_probabilities(predict, features, n_frames=6, crops=1, silence=-13.8, batch_size=2)
+    np.testing.assert_allclose(logs, log_softmax(features[:, 0, :3, 0]), atol=1e-12)
+    assert seen == [(2, 1, 4, 6), (2, 1, 4, 6), (1, 1, 4, 6)]
+
+
+def test_crops_average_probabilities():
+    features = np.random.default_rng(0).normal(size=(3, 1, 4, 6)).astype(np.float32)
+    logs = log_probabilities(lambda x: x[:, 0, :3, 0], features, n_frames=2, crops=2, silence=-13.8)
+    first, last = np.exp(log_softmax(features[:, 0, :3, 0])), np.exp(log_softmax(features[:, 0, :3, 4]))
+    np.testing.assert_allclose(np.exp(logs), (first + last) / 2, atol=1e-12)
