@@ -12,7 +12,7 @@ from edgeasc.audit.arena import measure_arena
 from edgeasc.audit.document import Arena, ModelAudit, RuleSize
 from edgeasc.audit.limits import judge
 from edgeasc.audit.rules import Rule, apply, read_inventory
-from edgeasc.audit.sharing import graph_as_stored, merge_layers, share_bands
+from edgeasc.audit.sharing import count_graph, merge_layers, share_bands
 from edgeasc.audit.stored_count import StoredCount, count_stored
 from edgeasc.errors import BadInput, EdgeascError
 from edgeasc.graph.stored import StoredModel, StoredTensor
@@ -39,8 +39,7 @@ def inspect(
     with ThreadPoolExecutor(1) as pool:  # TFLM works in its process while we count
         measured = pool.submit(measure_arena, artefact) if arena or "arena" in (limits or {}) else None
         try:
-            graph, stored = _read(artefact)
-            count, raw = count_stored(graph), count_stored(stored)
+            count, raw, stored = _count(artefact)
         except EdgeascError as error:
             raise type(error)(error.what, error.why, artefact.path) from None
     own = OWN_MARK in artefact.metadata
@@ -50,7 +49,7 @@ def inspect(
         sha256=artefact.sha256,
         file_bytes=len(artefact.payload),
         gzip_bytes=len(gzip.compress(artefact.payload, 9, mtime=0)),
-        ends=_ends(graph),
+        ends=_ends(stored),
         counted_by="integer graph" if own else "stored",
         parameters=count.parameters,
         stored=raw.parameters,
@@ -68,20 +67,20 @@ def inspect(
     return replace(document, limits=judge(document, budget, dict(limits or {})))
 
 
-def _read(artefact: Artefact) -> tuple[StoredModel, StoredModel]:
-    """The model to count, and the model as its file stores it."""
+def _count(artefact: Artefact) -> tuple[StoredCount, StoredCount, StoredModel]:
+    """The counts of the network, the counts of the file as it is stored, and the latter."""
+    own = OWN_MARK in artefact.metadata
     if artefact.kind == "tflite":
         from edgeasc.graph.tflite_read import read_tflite
 
         stored = read_tflite(artefact.payload)
-        return (share_bands(stored) if OWN_MARK in artefact.metadata else stored), stored
+        return count_stored(share_bands(stored) if own else stored), count_stored(stored), stored
     from edgeasc.graph.onnx_read import read_onnx
     from edgeasc.graph.onnx_stored import read_stored_onnx
 
-    if OWN_MARK in artefact.metadata:
-        return graph_as_stored(read_onnx(artefact.payload)), read_stored_onnx(artefact.payload, shapes=False)
-    stored = read_stored_onnx(artefact.payload)
-    return stored, stored
+    stored = read_stored_onnx(artefact.payload, shapes=not own)
+    raw = count_stored(stored)
+    return (count_graph(read_onnx(artefact.payload)) if own else raw), raw, stored
 
 
 def _rule_size(rule: Rule, artefact: Artefact, path: Path, count: StoredCount) -> RuleSize:

@@ -10,6 +10,7 @@ from edgeasc.audit.document import AuditReport, Layer, Limit, ModelAudit, RuleSi
 from edgeasc.tables import Block, Table, printable
 
 MARKED = 3  # worst layers per column
+LONGEST_NAME = 40  # characters
 TIGHT = 0.05  # headroom below which a passed limit is called tight
 _COUNTS = ("macs", "parameters")  # limits that are no bytes
 
@@ -123,7 +124,7 @@ def _layers(model: ModelAudit, all_layers: bool) -> Table:
         rows.append(
             (
                 str(number),
-                layer.name,
+                _short(layer.name),
                 layer.op,
                 "x".join(str(side) for side in layer.output_shape[1:]) or "1",
                 f"{layer.parameters:,}" if layer.parameters else "",
@@ -139,6 +140,12 @@ def _layers(model: ModelAudit, all_layers: bool) -> Table:
     )
     headings = (">#", "layer", "operator", ">output", ">parameters", ">nz %", ">bytes", ">MACs", ">live RAM B")
     return Table(headings, rows, title)
+
+
+def _short(name: str) -> str:
+    """The first of the names that a converter fused, its middle cut out where it is long."""
+    first = name.split(";")[0]
+    return first if len(first) <= LONGEST_NAME else f"{first[:16]}..{first[18 - LONGEST_NAME :]}"
 
 
 def _worst(layers: tuple[Layer, ...], name: str) -> set[int]:

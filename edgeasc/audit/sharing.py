@@ -8,52 +8,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import groupby
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeasc.audit.document import Layer
+from edgeasc.audit.rules import Counted
+from edgeasc.audit.stored_count import StoredCount
 from edgeasc.files import sha256
-from edgeasc.graph.model import Conv, IntegerGraph, Node
-from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor
+from edgeasc.graph.count import BIAS_BYTES, count
+from edgeasc.graph.model import IntegerGraph
+from edgeasc.graph.stored import StoredModel, StoredTensor
 
 _BAND = re.compile(r"(.+)/b\d+")
 
 
-def graph_as_stored(graph: IntegerGraph) -> StoredModel:
-    """The integer graph's tensors and nodes; a convolution's weights and biases become inputs 1 and 2."""
-    tensors: list[StoredTensor] = []
-    index: dict[str, int] = {}
-
-    def add(name: str, shape: tuple[int, ...], bits: int, data: NDArray[Any] | None = None, zero_point: int = 0) -> int:
-        content = "" if data is None else sha256(np.ascontiguousarray(data).tobytes())
-        flat = None if data is None else data.ravel()
-        zero = np.array([zero_point], np.int64)
-        tensors.append(StoredTensor(name, shape, f"int{bits}", bits, flat, content, scales=1, zero_points=zero))
-        index[name] = len(tensors) - 1
-        return index[name]
-
-    for tensor in graph.tensors.values():
-        add(tensor.name, tensor.shape, 8, tensor.data, tensor.zero_point)
-
-    def constants(node: Node) -> tuple[int, ...]:
-        if not isinstance(node, Conv):
-            return ()
-        reached = (node.sign != 0).any(axis=0)[:, None, None, None]  # channels whose weights some band uses
-        return (
-            add(f"{node.name}.weight", node.weight.shape, 8, node.weight * reached),
-            add(f"{node.name}.bias", node.bias.shape, 32, node.bias),
-        )
-
-    operators = tuple(
-        StoredOperator(node.name, node.op, (*(index[i] for i in node.inputs), *constants(node)), (index[node.output],))
-        for node in graph.nodes
-    )
-    ends = (index[graph.input],), (index[graph.output],)
-    return StoredModel("onnx", tuple(tensors), operators, *ends, graph.metadata)
+def count_graph(graph: IntegerGraph) -> StoredCount:
+    """The counts of an integer graph, one layer per node."""
+    counts = count(graph)
+    result = StoredCount(peak_bytes=counts.peak_activation_bytes, peak_layer=counts.peak_layer)
+    for row in counts.layers:
+        result.layers.append(Layer(**{field.name: getattr(row, field.name) for field in fields(Layer)}))
+        result.operators[row.op] += 1
+        plain, plain_nonzero = row.parameters - row.biases, row.nonzero - row.nonzero_biases
+        result.counted.append(Counted("weight", plain, plain, plain_nonzero, 8))
+        result.counted.append(Counted("bias", row.biases, row.biases, row.nonzero_biases, 8 * BIAS_BYTES))
+    return result
 
 
 def share_bands(model: StoredModel) -> StoredModel:

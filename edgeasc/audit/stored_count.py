@@ -17,7 +17,6 @@ from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor, coun
 
 # Inputs that are weights and biases whatever their type, by operator
 PLACES = {
-    "conv": (1, 2),  # of the integer graph
     "CONV_2D": (1, 2),
     "CONV_3D": (1, 2),
     "DEPTHWISE_CONV_2D": (1, 2),
@@ -135,7 +134,7 @@ def count_macs(operator: StoredOperator, tensors: tuple[StoredTensor, ...]) -> i
             return first.elements * _per_slice(weight, 0)
         case "DEPTHWISE_CONV_2D" | "CONV_3D":  # weights [1, f, t, out], [d, f, t, in, out]
             return output.elements * _per_slice(weight, -1)
-        case "conv" | "CONV_2D" | "FULLY_CONNECTED" | "Conv" | "ConvInteger" | "QLinearConv":  # weights [out, ..]
+        case "CONV_2D" | "FULLY_CONNECTED" | "Conv" | "ConvInteger" | "QLinearConv":  # weights [out, ..]
             return output.elements * _per_slice(weight, 0)
         case "BATCH_MATMUL":
             return first.elements * abs(output.shape[-1]) if output.shape else 0

@@ -38,6 +38,8 @@ class LayerCount:
     stored_bytes: int
     weights: int = 0
     nonzero_weights: int = 0
+    biases: int = 0
+    nonzero_biases: int = 0
     scales: int = 0
 
 
@@ -136,6 +138,8 @@ def _layer(node: Node, graph: IntegerGraph, alive: int, seen: set[str]) -> Layer
         stored_bytes=parameters + BIAS_BYTES * biases,
         weights=weights,
         nonzero_weights=nonzero_weights,
+        biases=biases,
+        nonzero_biases=nonzero_biases,
         scales=scales,
     )
 

@@ -30,7 +30,7 @@ _ZERO_POINT = {"QuantizeLinear": (0, 2), "DequantizeLinear": (0, 2), "QLinearCon
 def read_stored_onnx(payload: bytes, shapes: bool = True) -> StoredModel:
     """Tensors and operators of an .onnx file, open sides taken as -1 (the batch as 1).
 
-    Without `shapes` nothing is inferred: constants are known, activations are not.
+    Without `shapes` nothing is inferred, and of the activations only those are known that the file declares.
 
     Raises:
         BadInput: not ONNX, or constants that do not fit their shapes.
@@ -38,7 +38,7 @@ def read_stored_onnx(payload: bytes, shapes: bool = True) -> StoredModel:
     """
     model = parse_onnx(payload)
     try:
-        return _Reader(model, _shapes(model) if shapes else {}).model()
+        return _Reader(model, _shapes(model) if shapes else declared_shapes(model.graph)).model()
     except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise BadInput("ONNX", f"malformed graph ({error})") from None
 
@@ -58,6 +58,9 @@ class _Reader:
 
     def model(self) -> StoredModel:
         graph = self.proto.graph
+        for node in graph.node:  # protobuf gives text that is no UTF-8 as bytes
+            if not all(isinstance(text, str) for text in (node.op_type, node.name, *node.input, *node.output)):
+                raise ValueError("a name that is no text")
         zero_points = self.zero_points()
         operators = [
             StoredOperator(
@@ -165,7 +168,7 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[str, tuple[int, ...]]]:
 def infer() -> None:
     """The child: a model on stdin, `{tensor: [dtype, shape]}` on stdout."""
     import onnx
-    from onnx import helper, shape_inference
+    from onnx import shape_inference
 
     model = onnx.ModelProto()
     model.ParseFromString(sys.stdin.buffer.read())
@@ -176,10 +179,17 @@ def infer() -> None:
     for item in (*model.graph.output, *model.graph.value_info):  # found anew, with a batch of 1
         item.type.tensor_type.ClearField("shape")
     graph = shape_inference.infer_shapes(model, check_type=False, strict_mode=False, data_prop=True).graph
+    sys.stdout.write(json.dumps(declared_shapes(graph)))
+
+
+def declared_shapes(graph: onnx.GraphProto) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """dtype and shape of every tensor for which the graph itself says both; an open side is -1."""
+    from onnx import helper
+
     found = {}
     for item in (*graph.input, *graph.output, *graph.value_info):
         kind = item.type.tensor_type
         if kind.elem_type and kind.HasField("shape"):
             dtype = str(helper.tensor_dtype_to_np_dtype(kind.elem_type))
-            found[item.name] = (dtype, [d.dim_value if d.HasField("dim_value") else -1 for d in kind.shape.dim])
-    sys.stdout.write(json.dumps(found))
+            found[item.name] = (dtype, tuple(d.dim_value if d.HasField("dim_value") else -1 for d in kind.shape.dim))
+    return found
