@@ -56,7 +56,7 @@ class Child:
         command: list[str] | None = None,
     ) -> None:
         self.what, self.path = what, path
-        command = command or [sys.executable, "-P", "-m", "edgeasc.runtime.worker", "--memory", str(memory)]
+        command = command or worker_command(what, memory)
         try:
             self._process = subprocess.Popen(
                 command,
@@ -142,6 +142,11 @@ class Child:
         self._finalizer()
         for thread in self._threads:
             thread.join(GRACE_SECONDS)
+
+
+def worker_command(what: str, memory: int) -> list[str]:
+    """The command line of a worker for runtime `what`; `-P` keeps the current folder off its module path."""
+    return [sys.executable, "-P", "-m", "edgeasc.runtime.worker", "--memory", str(memory), "--name", what]
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -6,9 +6,11 @@ Layout, quantisation of the input and dequantisation of the output happen here, 
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,9 @@ from edgeasc.errors import BadInput, UsageError
 from edgeasc.runtime.artefact import Artefact, Quantisation, read_artefact
 from edgeasc.runtime.catalogue import RUNTIMES, Runtime, default_runtime, find_runtime
 from edgeasc.runtime.child import MEMORY_LIMIT, Child
+
+if TYPE_CHECKING:
+    from edgeasc.graph.model import IntegerGraph
 
 Features = NDArray[np.float32] | NDArray[np.int8]
 CHUNK_ITEMS = 16
@@ -108,16 +113,14 @@ class GraphRunner(Runner):
             self.graph = read_onnx(artefact.payload)
         except BadInput as error:
             raise BadInput(error.what, error.why, artefact.path) from None
+        self._logits = _twin(self.graph, runtime.name)
         source, result = self.graph[self.graph.input], self.graph[self.graph.output]
         self.input_shape = tuple(source.shape[1:])
         self.input = Quantisation(float(source.scale), source.zero_point)
         self.output = Quantisation(float(result.scale), result.zero_point)
 
     def _predict(self, inputs: Features) -> NDArray[np.float32]:
-        from edgeasc.graph import reference, simulate
-
-        room = reference if self.runtime == "reference" else simulate
-        return np.asarray(room.logits(self.graph, inputs), np.float32).reshape(len(inputs), -1)
+        return np.asarray(self._logits(inputs.astype(np.int8, copy=False)), np.float32)
 
 
 class ChildRunner(Runner):
@@ -148,6 +151,8 @@ class ChildRunner(Runner):
         self._dtype, self._native_shape = source["dtype"], tuple(source["shape"][1:])
         self._channels_last = self.artefact.kind == "tflite" and _is_channels_last(self._native_shape)
         self.input_shape = _logical(self._native_shape, self._channels_last)
+        if self.artefact.kind == "run" and self.features is not None:
+            self.input_shape = (1, self.features.n_mels, 0)
         if self.artefact.kind == "tflite":
             self.input, self._output = _quantisation(source), _quantisation(result, raw=True)
             self.output = _quantisation(result)
@@ -187,6 +192,11 @@ class ChildRunner(Runner):
         native = self._native(self.prepared(features)[:1])
         _, payload = self._child.request(self._header("time", native, runs=runs), native.tobytes(), self.timeout)
         return np.frombuffer(payload, np.int64)
+
+    def probe(self) -> float:
+        """GFLOP/s of a float32 matrix product in the worker, right now; what timings are to be seen against."""
+        reply, _ = self._child.request({"op": "probe"}, timeout=self.timeout)
+        return float(reply["gflops"])
 
     def close(self) -> None:
         self._child.close()
@@ -231,6 +241,17 @@ def open_runner(
     if found.native:
         return ChildRunner(artefact, found, threads, timeout, **options)
     return GraphRunner(artefact, found)
+
+
+def _twin(graph: IntegerGraph, name: str) -> Callable[[NDArray[np.int8]], NDArray[np.float32]]:
+    """The numpy twin `name` of `graph`, with what it computes once already computed."""
+    if name == "reference":
+        from edgeasc.graph.reference import Reference
+
+        return Reference(graph).logits
+    from edgeasc.graph import simulate
+
+    return functools.partial(simulate.logits, graph)
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

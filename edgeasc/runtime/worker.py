@@ -1,7 +1,8 @@
 """`python -m edgeasc.runtime.worker`: one model in one native runtime, served over stdin and stdout.
 
-Requests: `load` {runtime, package, threads, options, path} + model bytes; `predict` {} + inputs of whole items;
-`time` {runs} + one input -> int64 nanoseconds. Every answer has `ok`, or `error` and `why`.
+Requests: `load` {runtime, package, threads, options, path} + model bytes; `predict` {dtype, shape} + items;
+`time` {dtype, shape, runs} + one item -> int64 nanoseconds; `probe` {} -> GFLOP/s of the machine just now.
+Every answer has `ok`, or `error` and `why`.
 Standard output is kept for answers: whatever a runtime prints goes to standard error.
 """
 
@@ -23,6 +24,8 @@ from edgeasc.runtime import backends
 from edgeasc.runtime.frames import BrokenFrame, read_frame, write_frame
 
 Request = tuple[dict[str, Any], bytes]
+PROBE_SIZE = 256
+_OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory")
 
 
 class Worker:
@@ -40,6 +43,8 @@ class Worker:
                 return self.predict(header, payload)
             case "time":
                 return {"ok": True}, self.time(header, payload)
+            case "probe":
+                return {"ok": True, "gflops": probe()}, b""
         return {"ok": False, "error": "usage", "why": f"unknown request {header.get('op')!r}"}, b""
 
     def load(self, header: dict[str, Any], payload: bytes) -> dict[str, Any]:
@@ -76,6 +81,18 @@ class Worker:
         return self.backend
 
 
+def probe() -> float:
+    """GFLOP/s of a float32 matrix product, best of five: what this process gets out of the machine just now."""
+    matrix = np.full((PROBE_SIZE, PROBE_SIZE), 0.5, np.float32)
+    best = 0
+    for _ in range(5):
+        start = time.perf_counter_ns()
+        matrix @ matrix
+        spent = max(time.perf_counter_ns() - start, 1)
+        best = spent if best == 0 else min(best, spent)
+    return 2.0 * PROBE_SIZE**3 / best
+
+
 def serve(requests: queue.Queue[Request], answers: IO[bytes]) -> None:
     """Answer requests for ever; `_receive` ends the process."""
     worker = Worker()
@@ -90,7 +107,7 @@ def serve(requests: queue.Queue[Request], answers: IO[bytes]) -> None:
 
 def refusal(error: Exception) -> dict[str, Any]:
     """The answer for an exception: whose fault, and why in one line."""
-    if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "bad allocation" in str(error):
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY):
         return {"ok": False, "error": "memory", "why": "out of memory"}
     if isinstance(error, (ImportError, MissingDependency)):
         return {"ok": False, "error": "missing", "why": str(error)}

@@ -1,0 +1,159 @@
+"""`export`: from a run folder or a quantised ONNX to a folder of artefacts that were seen to agree.
+
+The ONNX goes out byte for byte as it came; TFLite is written from its integer graph. Parity is measured before anything
+is put in place, and a missed rung leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import edgeasc
+from edgeasc.errors import BadInput, UsageError
+from edgeasc.export.folder import check_place, whole_folder
+from edgeasc.export.manifest import describe, write_manifest
+from edgeasc.export.parity import (
+    CLIPS,
+    ParityFailed,
+    ParityInputs,
+    check_required,
+    compute_judges,
+    measure_parity,
+    random_inputs,
+    read_parity,
+    write_parity,
+)
+from edgeasc.files import read_bytes, write_bytes, write_json
+from edgeasc.graph.model import IntegerGraph
+from edgeasc.graph.onnx_read import read_onnx
+from edgeasc.runtime.artefact import Artefact, onnx_artefact, tflite_artefact
+
+Converter = Literal["direct", "tensorflow"]
+ONNX, TFLITE, PARITY_INPUTS, PARITY_REPORT = "model.onnx", "model.tflite", "parity.safetensors", "parity.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The quantised ONNX that is exported, and where parity inputs may come from."""
+
+    path: Path
+    payload: bytes
+    graph: IntegerGraph
+    parity: Path | None = None
+
+
+def export_artefacts(
+    source: Path,
+    out: Path,
+    *,
+    onnx: bool = True,
+    tflite: bool = True,
+    converter: Converter = "direct",
+    data: Path | None = None,
+    require: Collection[str] = (),
+    clips: int = CLIPS,
+    threads: int = 1,
+) -> dict[str, Any]:
+    """Write `model.onnx`, `model.tflite`, their parity inputs, `parity.json` and `manifest.json` into the folder `out`.
+
+    Args:
+        source: a compressed run folder, or a quantised `.onnx` from any tool.
+        onnx, tflite: which artefacts. converter: who writes the TFLite; `tensorflow` needs that package.
+        data: recordings to take parity inputs from where the source brings none; without them they are seeded.
+        require: runtimes that must be installed for parity. clips: how many inputs where the source brings none.
+
+    Returns:
+        {manifest, parity}, the two documents as written.
+
+    Raises:
+        ParityFailed: a rung was missed; nothing is written. BadInput: the source cannot be used or expressed.
+        UsageError: `out` is in use. MissingDependency: a required runtime or the converter is absent.
+    """
+    if not (onnx or tflite):
+        raise UsageError("export", "nothing to write; choose --onnx, --tflite or both")
+    check_place(out)
+    check_required(require)
+    found = read_source(source)
+    artefacts = _artefacts(found, onnx, tflite, converter)
+    inputs = _inputs(found, data, clips)
+    judges = compute_judges(found.graph, inputs)
+    parity = measure_parity(found.graph.form, artefacts, inputs, judges, require=require, threads=threads)
+    if not parity["passed"]:
+        raise ParityFailed(parity, source)
+    kept = replace(
+        inputs,
+        reference=judges.reference,
+        fake_quantised=judges.fake_quantised,
+        fake_quantised_by=judges.fake_quantised_by,
+    )
+    with whole_folder(out) as folder:
+        for artefact in artefacts:
+            write_bytes(folder / (ONNX if artefact.kind == "onnx" else TFLITE), artefact.payload)
+        write_parity(folder / PARITY_INPUTS, kept)
+        write_json(folder / PARITY_REPORT, parity)
+        manifest = write_manifest(folder, describe(found.graph, found.payload, converter if tflite else None))
+    return {"manifest": manifest, "parity": parity}
+
+
+def read_source(source: Path) -> Source:
+    """The quantised ONNX of a compressed run folder, or in a file.
+
+    Raises:
+        BadInput: neither, not finished, or not expressible as an integer graph.
+    """
+    parity = None
+    path = source
+    if source.is_dir():
+        from edgeasc.runs import Run
+
+        run = Run(source)
+        if run.info().kind != "compress" or run.info().state != "complete":
+            raise BadInput("run", "not a completed compression; run `edgeasc compress` on it first", source)
+        path, parity = run.onnx, run.parity if run.parity.is_file() else None
+    elif source.suffix.lower() != ".onnx":
+        raise BadInput("export", "takes a compressed run folder or a quantised .onnx", source)
+    payload = read_bytes(path, "ONNX")
+    try:
+        graph = read_onnx(payload)
+    except BadInput as error:
+        raise BadInput(error.what, error.why, path) from None
+    return Source(path, payload, graph, parity)
+
+
+def tflite_payload(graph: IntegerGraph, converter: Converter = "direct") -> bytes:
+    """The TFLite file of `graph` with its metadata, by our writer or by TensorFlow's converter.
+
+    Raises:
+        BadInput: a node that TFLite cannot express. MissingDependency: TensorFlow is not installed.
+    """
+    said = {"edgeasc.form": graph.form, "edgeasc.version": edgeasc.__version__}
+    described = replace(graph, metadata={**said, **graph.metadata})
+    if converter == "tensorflow":
+        from edgeasc.export.tensorflow import tensorflow_tflite_bytes
+
+        return tensorflow_tflite_bytes(described)
+    from edgeasc.export.tflite import tflite_bytes
+
+    return tflite_bytes(described)
+
+
+def _artefacts(source: Source, onnx: bool, tflite: bool, converter: Converter) -> list[Artefact]:
+    """What goes into the folder, in memory."""
+    found = [onnx_artefact(source.payload, source.path)] if onnx else []
+    if tflite:
+        found.append(tflite_artefact(tflite_payload(source.graph, converter)))
+    return found
+
+
+def _inputs(source: Source, data: Path | None, clips: int) -> ParityInputs:
+    """Parity inputs: of the run, of recordings, or seeded."""
+    if source.parity is not None:
+        return read_parity(source.parity)
+    if data is not None:
+        from edgeasc.export.recordings import recorded_inputs
+
+        return recorded_inputs(source.graph, data, clips)
+    return random_inputs(source.graph, clips)
