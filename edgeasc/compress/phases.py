@@ -6,10 +6,8 @@ teacher, which is the uncompressed network itself unless another is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from edgeasc.compress.prune import apply_masks, magnitude_masks, prunable, ramped_keep
@@ -89,14 +87,3 @@ def train_on_grid(
     fitted = fit(net, training, phase, recipe, teacher=teacher, hooks=hooks, checkpoint=checkpoint, progress=progress)
     net.mode = "exact"
     return fitted
-
-
-def predicts(net: QuantNet, mode: str) -> Callable[[Any], Any]:
-    """`net` as a function of feature arrays, run in `mode`."""
-    from edgeasc.compress.quantnet import running
-
-    def predict(features: Any) -> Any:
-        with torch.no_grad(), running(net.eval(), mode):  # type: ignore[arg-type]
-            return net(torch.from_numpy(features)).numpy()
-
-    return predict
