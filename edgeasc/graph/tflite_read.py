@@ -6,8 +6,6 @@ Slots and enumerations follow TensorFlow Lite's schema, version 3.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +13,7 @@ from edgeasc.errors import BadInput
 from edgeasc.files import sha256
 from edgeasc.graph.flatbuffer import Damaged, FlatTable
 from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor, count_elements
+from edgeasc.graph.tflite_names import BUILTIN_OPERATORS
 
 IDENTIFIER = b"TFL3"
 MAX_ITEMS = 100_000  # tensors or operators; an audio network has hundreds
@@ -197,11 +196,6 @@ def _indices(values: NDArray[np.generic], count: int, optional: bool = False) ->
 def _operator_name(code: FlatTable) -> str:
     number = max(code.scalar(0, "b", 0), code.scalar(3, "i", 0))
     custom = code.text(1)
-    return f"CUSTOM:{custom}" if custom else _builtin_names().get(number, f"BUILTIN_{number}")
-
-
-@cache
-def _builtin_names() -> dict[int, str]:
-    from tflite.BuiltinOperator import BuiltinOperator
-
-    return {value: name for name, value in vars(BuiltinOperator).items() if isinstance(value, int)}
+    if custom:
+        return f"CUSTOM:{custom}"
+    return BUILTIN_OPERATORS[number] if 0 <= number < len(BUILTIN_OPERATORS) else f"BUILTIN_{number}"

@@ -5,6 +5,7 @@ import pytest
 
 from edgeasc.errors import BadInput
 from edgeasc.export.tflite.flatbuffer import Model, Operator, Tensor
+from edgeasc.graph.tflite_names import BUILTIN_OPERATORS
 from edgeasc.graph.tflite_read import read_metadata, read_tflite
 
 INT8, INT32 = np.dtype(np.int8), np.dtype(np.int32)
@@ -38,6 +39,13 @@ def test_operators_name_their_tensors(payload: bytes) -> None:
     model = read_tflite(payload)
     assert [(op.op, op.inputs, op.outputs) for op in model.operators] == [("CONV_2D", (0, 1, 2), (3,))]
     assert (model.inputs, model.outputs) == ((0,), (3,))
+
+
+def test_operators_are_numbered_as_in_the_schema() -> None:
+    from tflite.BuiltinOperator import BuiltinOperator
+
+    known = {number: name for name, number in vars(BuiltinOperator).items() if isinstance(number, int)}
+    assert dict(enumerate(BUILTIN_OPERATORS)) == {number: known[number] for number in range(len(BUILTIN_OPERATORS))}
 
 
 def test_metadata_is_the_part_that_is_text(payload: bytes) -> None:
