@@ -144,7 +144,7 @@ def onnx_artefact(payload: bytes, path: Path | None = None) -> Artefact:
         source, result = _onnx_quantisation(model)
     except EdgeascError as error:
         raise BadInput("ONNX", error.why, path) from None
-    except (ValueError, TypeError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, IndexError) as error:
         raise BadInput("ONNX", f"malformed ({error})", path) from None
     return Artefact("onnx", payload, path, metadata, source, result)
 

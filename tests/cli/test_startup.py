@@ -30,7 +30,7 @@ def run(*arguments: str) -> tuple[int, set[str], str]:
 
 
 def best_seconds(*arguments: str) -> float:
-    """The best of five runs as a user starts them: wall time, or processor time where less, as others may be at work."""
+    """The best of five runs as a user starts them: wall time, or processor time on a machine that is busy otherwise."""
     spent = []
     for _ in range(5):
         before, start = os.times(), time.perf_counter()
