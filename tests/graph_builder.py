@@ -1,4 +1,4 @@
-"""Whole integer graphs from random weights: scales come from the values that a seeded batch takes, as calibration would."""
+"""Whole integer graphs from random weights; scales come from the values that a seeded batch takes."""
 
 from __future__ import annotations
 
@@ -27,14 +27,22 @@ from edgeasc.graph.model import (
 )
 
 
+def features(rng: np.random.Generator, count: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Log-mel-like clips `[count, *shape]`: each its own spectrum and envelope; a silent clip and a silent bin."""
+    spectrum = rng.normal(0.0, 1.5, size=(count, 1, shape[1], 1)).cumsum(axis=2)
+    envelope = rng.normal(0.0, 1.5, size=(count, 1, 1, shape[2])).cumsum(axis=3)
+    x = rng.normal(-5.0, 1.5, size=(count, *shape)) + spectrum + envelope
+    x[0], x[:, :, 3] = -13.8, -13.8
+    return x.clip(-13.8, 8.0)
+
+
 class GraphBuilder:
     """Adds node after node, keeping the integers of a calibration batch; every method gives its output's name."""
 
     def __init__(self, form: Form, shape: tuple[int, int, int], seed: int, clips: int = 4) -> None:
         self.rng = np.random.default_rng(seed)
         self.form: Form = form
-        x = self.rng.normal(-5.0, 3.0, size=(clips, *shape))
-        x[0], x[:, :, 3] = -13.8, -13.8  # a silent clip and a silent bin
+        x = features(self.rng, clips, shape)
         self.tensors = {"input": QTensor("input", (1, *shape), np.float32(0.11), 60)}
         self.values = {"input": simulate.quantise(x, self.tensors["input"])}
         self.nodes: list[Node] = []
@@ -69,24 +77,31 @@ class GraphBuilder:
         return name
 
     def conv(
-        self, name: str, source: str, channels: int, kernel: tuple[int, int], *, bands: int = 1, depthwise: bool = False,
-        relu: bool = False, stride: tuple[int, int] = (1, 1), bias: bool = True,
+        self, name: str, source: str, channels: int, kernel: tuple[int, int], *, bands: int = 1,
+        depthwise: bool = False, relu: bool = False, stride: tuple[int, int] = (1, 1), bias: bool = True,
     ) -> str:  # fmt: skip
         """A convolution with 'same' padding, sparse weights, and gains of both signs where there are bands."""
         tensor, rng = self.tensors[source], self.rng
         inputs = 1 if depthwise else tensor.shape[1]
         weight = rng.integers(-127, 128, size=(channels, inputs, *kernel), dtype=np.int8)
         weight[rng.random(weight.shape) < 0.4] = 0
-        weight_scale = (rng.uniform(0.5, 1.5, channels) / 127 / np.sqrt(weight[0].size)).astype(np.float32)
         gain = np.ones((bands, channels)) if bands == 1 else rng.normal(0.0, 1.0, (bands, channels))
         if bands > 1:
             gain[0, 0] = 1e-12
+        padding = (kernel[0] // 2, kernel[1] // 2)
+        ones = np.ones((bands, channels))
         node = Conv(
-            name, (source,), f"{name}.out", weight=weight, scale=np.tile(weight_scale, (bands, 1)),
+            name, (source,), f"{name}.out", weight=weight, scale=ones.astype(np.float32),
             sign=np.sign(gain).astype(np.int8), bias=np.zeros((bands, channels), dtype=np.int32), stride=stride,
-            padding=(kernel[0] // 2, kernel[1] // 2) * 2, groups=channels if depthwise else 1,
-            activation="relu" if relu else "none",
+            padding=padding * 2, groups=channels if depthwise else 1,
         )  # fmt: skip
+        # As after batch normalisation, every channel varies by about one.
+        plain = replace(node, sign=ones.astype(np.int8))
+        deviation = simulate.real_output(plain, [self.values[source]], self.tensors).std(axis=(0, 2, 3))
+        weight_scale = (rng.uniform(0.5, 1.5, channels) / np.maximum(deviation, deviation.mean() / 5)).astype(
+            np.float32
+        )
+        node = replace(node, activation="relu" if relu else "none")
         offset = rng.normal(0.0, 0.5, (bands, channels)) * bias
         scale = (weight_scale * np.abs(gain)).astype(np.float32)
         trial = replace(node, scale=scale, bias=snap_bias(offset, tensor.scale, scale))
@@ -162,8 +177,6 @@ def bcresnet(form: Form, c: int = 4, shape: tuple[int, int, int] = (1, 32, 20), 
 
 
 def clips(graph: IntegerGraph, count: int, seed: int = 1) -> np.ndarray:
-    """Seeded int8 inputs: noise, one silent clip, one silent bin."""
+    """Seeded int8 inputs."""
     tensor = graph[graph.input]
-    x = np.random.default_rng(seed).normal(-5.0, 3.0, size=(count, *tensor.shape[1:]))
-    x[0], x[:, :, 3] = -13.8, -13.8
-    return simulate.quantise(x, tensor)
+    return simulate.quantise(features(np.random.default_rng(seed), count, tensor.shape[1:]), tensor)

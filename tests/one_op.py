@@ -74,7 +74,8 @@ def random_conv(
         **options,  # type: ignore[arg-type]
     )
     shape = conv_output_shape(node, source_shape)
-    output = tensor("output", (1, *shape), spread * 3 * deviation / 128, random_zero_point(rng))
+    zero_point = int(rng.choice([-128, -100])) if node.activation == "relu" else random_zero_point(rng)
+    output = tensor("output", (1, *shape), spread * 3 * deviation / 128, zero_point)
     dead = np.float32(output.scale / source.scale)
     node = replace(node, scale=np.where(node.sign == 0, dead, node.scale).astype(np.float32))
     return graph_of(node, source, output)

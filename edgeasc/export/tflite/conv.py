@@ -15,6 +15,8 @@ from edgeasc.errors import BadInput
 from edgeasc.export.tflite.operators import ACTIVATIONS, NO_ACTIVATION, SAME, VALID, Emitter
 from edgeasc.graph.model import Conv, QTensor
 
+MAX_EFFECTIVE_SCALE = 256
+
 
 @dataclass(frozen=True)
 class _Window:
@@ -168,9 +170,15 @@ def _convolve(
 
 
 def _scale(node: Conv, band: int, source: QTensor, output: QTensor) -> NDArray[np.float32]:
-    """Weight scales of a band, the graph's own; every one positive and finite, as the runtimes demand."""
+    """Weight scales of a band, the graph's own; positive and within what every runtime requantises."""
     scale = node.scale[band].astype(np.float32)
     effective = source.scale.astype(np.float64) * scale / output.scale
-    if not np.all(np.isfinite(effective) & (scale > 0)):
-        raise BadInput("tflite", f"{node.name}: a weight scale is zero, negative or not finite")
+    # XNNPACK fails to build its runtime, and may crash, from 256 on; below 2^-31 the reference kernels flush to zero.
+    if not np.all((effective < MAX_EFFECTIVE_SCALE) & (scale > 0)):
+        worst = float(effective[np.argmax(np.abs(effective))])
+        raise BadInput(
+            "tflite",
+            f"{node.name}: input scale * weight scale / output scale is {worst:.3g} in a channel; "
+            f"it must be positive and below {MAX_EFFECTIVE_SCALE}",
+        )
     return scale

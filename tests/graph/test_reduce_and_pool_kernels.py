@@ -1,0 +1,95 @@
+"""MEAN and MAX_POOL_2D alone."""
+
+import numpy as np
+import pytest
+from judges import builtin_ref, tflm
+from one_op import graph_of, random_int8, random_scale, random_zero_point, tensor
+
+from edgeasc.errors import BadInput
+from edgeasc.export.tflite import tflite_bytes
+from edgeasc.graph import reference, simulate
+from edgeasc.graph.model import Axis, IntegerGraph, MaxPool, Mean
+from edgeasc.graph.shapes import output_shape
+
+MEANS: list[tuple[tuple[Axis, ...], bool]] = [
+    (("F",), True),
+    (("T",), True),
+    (("C",), True),
+    (("C", "T"), True),
+    (("F", "T"), True),
+    (("F", "T"), False),
+]
+
+
+def random_mean(axes: tuple[Axis, ...], keep: bool, seed: int) -> tuple[IntegerGraph, np.ndarray]:
+    """Inputs whose means spread over the output range: a level per clip, frequency and channel, plus noise."""
+    rng = np.random.default_rng(seed)
+    channels, frequencies, frames = (int(size) for size in rng.integers(1, [17, 65, 65]))
+    source = tensor("x", (1, channels, frequencies, frames), random_scale(rng), random_zero_point(rng))
+    node = Mean("mean", ("x",), "y", axes=axes, keep=keep)
+    scale = float(source.scale) * rng.uniform(0.2, 1.3)
+    output = tensor("y", output_shape(node, [source.shape]), scale, random_zero_point(rng))
+    level = rng.integers(-80, 80, size=(3, channels, frequencies, 1))
+    noise = rng.integers(-40, 40, size=(3, *source.shape[1:]))
+    return graph_of(node, source, output), (level + noise).clip(-128, 127).astype(np.int8)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(("axes", "keep"), MEANS)
+def test_mean_equals_both_runtimes(axes: tuple[Axis, ...], keep: bool, seed: int) -> None:
+    graph, clips = random_mean(axes, keep, seed)
+    ours, model = reference.run(graph, clips)["y"], tflite_bytes(graph)
+    np.testing.assert_array_equal(builtin_ref(model, clips), ours)
+    np.testing.assert_array_equal(tflm(model, clips), ours)
+
+
+@pytest.mark.parametrize(("axes", "keep"), MEANS)
+def test_mean_is_within_one_step_of_the_real_one(axes: tuple[Axis, ...], keep: bool) -> None:
+    for seed in range(12):
+        graph, clips = random_mean(axes, keep, seed)
+        steps = reference.run(graph, clips)["y"].astype(int) - simulate.run(graph, clips)["y"]
+        assert np.abs(steps).max() <= 1
+
+
+def test_mean_over_a_long_clip_equals_both_runtimes() -> None:
+    rng = np.random.default_rng(5)
+    source, output = tensor("x", (1, 40, 8, 334), 0.07, -128), tensor("y", (1, 1, 8, 1), 0.03, -128)
+    graph = graph_of(Mean("mean", ("x",), "y", axes=("C", "T")), source, output)
+    clips = (random_int8(rng, 1, 40, 8, 334) // 8 - 100).astype(np.int8)
+    ours, model = reference.run(graph, clips)["y"], tflite_bytes(graph)
+    np.testing.assert_array_equal(builtin_ref(model, clips), ours)
+    np.testing.assert_array_equal(tflm(model, clips), ours)
+
+
+def test_a_mean_that_drops_other_axes_is_refused_by_name() -> None:
+    node = Mean("stage.mean", ("x",), "y", axes=("F",), keep=False)
+    graph = graph_of(node, tensor("x", (1, 2, 3, 4), 0.1), tensor("y", (1, 2, 4), 0.1))
+    with pytest.raises(BadInput, match=r"stage\.mean"):
+        tflite_bytes(graph)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride"),
+    [
+        ((5, 8, 6), (2, 2), (2, 2)),
+        ((5, 13, 17), (2, 2), (2, 2)),
+        ((3, 9, 9), (3, 2), (1, 2)),
+        ((2, 4, 1), (2, 1), (2, 1)),
+    ],
+)
+def test_max_pool_equals_both_runtimes(
+    shape: tuple[int, ...], kernel: tuple[int, int], stride: tuple[int, int]
+) -> None:
+    node = MaxPool("pool", ("x",), "y", kernel=kernel, stride=stride)
+    source = tensor("x", (1, *shape), 0.1, 3)
+    graph = graph_of(node, source, tensor("y", output_shape(node, [source.shape]), 0.1, 3))
+    clips = random_int8(np.random.default_rng(2), 2, *shape)
+    ours, model = reference.run(graph, clips)["y"], tflite_bytes(graph)
+    np.testing.assert_array_equal(builtin_ref(model, clips), ours)
+    np.testing.assert_array_equal(tflm(model, clips), ours)
+
+
+def test_max_pool_that_changes_the_scale_is_refused() -> None:
+    graph = graph_of(MaxPool("pool", ("x",), "y"), tensor("x", (1, 1, 2, 2), 0.1), tensor("y", (1, 1, 1, 1), 0.2))
+    with pytest.raises(BadInput, match="cannot change the scale"):
+        tflite_bytes(graph)
