@@ -79,7 +79,9 @@ class DataSpec(Spec):
 
     clip_seconds: float = Field(1.0, gt=0.0)  # length of one network input
     validation: float = Field(0.1, ge=0.0, lt=0.9)  # part of the training recordings held out for selection
-    crop: Literal["random", "whole"] = "whole"  # training input: a random crop of clip_seconds, or the clip cut or padded to it
+    crop: Literal["random", "whole"] = (
+        "whole"  # training input: a random crop of clip_seconds, or the clip cut or padded to it
+    )
     test_crops: int = Field(1, ge=1)  # evenly spaced crops averaged in evaluation; 1 = the whole clip
 
 
@@ -96,7 +98,9 @@ class AugmentSpec(Spec):
 
 
 class TrainSpec(Spec):
-    """Float training: SGD with momentum, linear warm-up, cosine to zero, per step."""
+    """Training: linear warm-up, then cosine to zero, per step; SGD with momentum as in the paper, or AdamW."""
+
+    optimizer: Literal["sgd", "adamw"] = "sgd"
 
     epochs: int = Field(100, ge=1)
     warmup_epochs: float = Field(5.0, ge=0.0)

@@ -92,9 +92,7 @@ class _Loop:
         self.steps = steps_per_epoch(len(training), phase.batch_size)
         # Decay of all weights, those of normalisation included, as in the paper.
         parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.SGD(
-            parameters, lr=phase.lr, momentum=phase.momentum, weight_decay=phase.weight_decay
-        )
+        self.optimizer = _optimizer(phase, parameters)
         self.fabric = _fabric(phase.precision)
         self.model, self.fabric_optimizer = self.fabric.setup(network, self.optimizer)
 
@@ -190,6 +188,14 @@ class _Loop:
             append_event(checkpoint.run.events_file, len(rows), rows[-1])
 
         checkpoint.save(self.network, self.optimizer, position, self.hooks.state(), commit)
+
+
+def _optimizer(phase: Phase, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    if phase.optimizer == "adamw":
+        return torch.optim.AdamW(
+            parameters, lr=phase.lr, betas=(phase.momentum, 0.999), weight_decay=phase.weight_decay
+        )
+    return torch.optim.SGD(parameters, lr=phase.lr, momentum=phase.momentum, weight_decay=phase.weight_decay)
 
 
 def plain_inputs(

@@ -28,6 +28,7 @@ class Phase:
     lr: float
     warmup_epochs: float = 0.0
     batch_size: int = 64
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     momentum: float = 0.9
     weight_decay: float = 1e-3
     label_smoothing: float = 0.0
