@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -178,6 +179,14 @@ class QuantNet(nn.Module):
             else:
                 shapes[step.name] = output_shape(step.node(placeholder), [shapes[name] for name in step.inputs])
         return shapes
+
+    def resized(self, n_frames: int) -> QuantNet:
+        """A copy for inputs of another length; weights and grids are the same."""
+        net = copy.deepcopy(self)
+        net.input_shape = (*self.input_shape[:3], n_frames)
+        net.shapes = net._infer_shapes()
+        net.kernels = ExactKernels(self.form)  # means divide by the length
+        return net
 
     def freeze(self, metadata: dict[str, str] | None = None) -> IntegerGraph:
         """The integer graph that the `exact` forward computes.

@@ -30,6 +30,7 @@ from edgeasc.files import sha256, write_bytes, write_json
 from edgeasc.graph.count import count
 from edgeasc.graph.model import Form, IntegerGraph
 from edgeasc.graph.onnx_write import onnx_bytes
+from edgeasc.nn.registry import create_model
 from edgeasc.runs import Run, RunInfo, installed_versions
 from edgeasc.sizes import format_size
 from edgeasc.specs import Recipe
@@ -321,6 +322,23 @@ class _Job:
         write_tensors(self.run.parity, tensors)
         if not equal:
             raise CheckFailed("parity", "the integer-exact network and the numpy reference differ", self.run.path)
+
+
+def load_quantized(path: Path) -> QuantNet:
+    """The fake-quantised network of a complete compressed run, in `exact` mode.
+
+    Raises:
+        BadInput: no such run, or one whose files are missing or corrupt.
+    """
+    run = Run(path)
+    info, recipe = run.info(), run.recipe()
+    if info.kind != "compress" or info.state != "complete":
+        raise BadInput("run", f"not a complete compressed run ({info.kind}, {info.state})", path)
+    network = create_model(recipe.model.name, len(info.labels), **recipe.model.options).eval()
+    net = QuantNet(network, recipe.quantize.form, (1, 1, recipe.features.n_mels, recipe.n_frames))
+    load_weights(net, read_tensors(run.last)[0], run.last)
+    net.mode = "exact"
+    return net.eval()
 
 
 PARITY_CLIPS = 240
