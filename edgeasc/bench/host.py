@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgeasc.bench.machine import describe_machine, load_average
 from edgeasc.errors import BadInput, EdgeascError, MissingDependency, UsageError
+from edgeasc.runs import Run
 from edgeasc.runtime.artefact import Artefact, read_artefact, read_run, tflite_artefact
 from edgeasc.runtime.catalogue import RUNTIMES, find_runtime
 from edgeasc.runtime.runner import ChildRunner, open_runner
@@ -104,24 +105,35 @@ def _native() -> list[str]:
 
 def _lanes(path: Path, wanted: tuple[str, ...] | None) -> list[_Lane]:
     """Which artefact of `path` goes into which runtime."""
-    found: dict[str, Artefact] = {}
-    artefact = read_artefact(path)
-    found[artefact.kind] = artefact
-    if path.is_dir():
-        if (path / "model.tflite").is_file():
-            found["tflite"] = read_artefact(path / "model.tflite")
-        if (path / "best.safetensors").is_file():
-            found["run"] = read_run(path)
+    first = read_artefact(path)
+    found = {first.kind: first}
+    if first.kind == "onnx" and path.is_dir() and (path / "model.tflite").is_file():
+        found["tflite"] = read_artefact(path / "model.tflite")
+    is_run, lowers = Run(path).exists, "onnx" in found and (wanted is not None or path.is_dir())
     lanes = []
     for name in wanted or HOST_RUNTIMES:
         kind = RUNTIMES[name].reads[0]
-        if kind in found:
+        if kind == "run" and is_run:
+            lanes.append(_float_lane(path, name))
+        elif kind in found:
             lanes.append(_Lane(path, name, found[kind]))
-        elif kind == "tflite" and "onnx" in found and (wanted is not None or path.is_dir()):
+        elif kind == "tflite" and lowers:
             lanes.append(_lowered(path, name, found["onnx"]))
         elif wanted is not None:
-            lanes.append(_Lane(path, name, error=UsageError("runtime", f"{name} does not run {artefact.kind}", path)))
+            lanes.append(_Lane(path, name, error=UsageError("runtime", f"{name} does not run {first.kind}", path)))
     return lanes
+
+
+def _float_lane(path: Path, runtime: str) -> _Lane:
+    """A lane for the float network of a run: its own, or that of the run it was compressed from."""
+    lane = _Lane(path, runtime, source="float network of the trained run")
+
+    def open_run() -> None:
+        info = Run(path).info()
+        lane.artefact = read_run(path if info.kind == "train" or info.parent is None else Path(info.parent))
+
+    lane.attempt(open_run)
+    return lane
 
 
 def _lowered(path: Path, runtime: str, artefact: Artefact) -> _Lane:

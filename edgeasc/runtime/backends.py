@@ -82,11 +82,11 @@ class TorchBackend:
     def __init__(self, path: Path, threads: int) -> None:
         import torch
 
-        from edgeasc.train import load_network
+        from edgeasc.train.run import load_network
 
         torch.set_num_threads(threads)
         self._torch = torch
-        self._network = load_network(path)
+        self._network = load_network(path)[0]
         self.info = Info(Port((), "float32"), Port((), "float32"), torch.__version__)
 
     def run(self, item: Array) -> Array:

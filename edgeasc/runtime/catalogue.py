@@ -24,6 +24,7 @@ class Runtime:
     module: str = ""
     extra: str = ""  # extra of edgeasc that brings the package
     python: tuple[int, int] | None = None  # newest Python that has a wheel of it
+    numpy_below: int | None = None  # major version of numpy that it does not run on any more
 
     @property
     def native(self) -> bool:
@@ -32,16 +33,25 @@ class Runtime:
 
     @property
     def installed(self) -> bool:
-        """Whether its package can be found; nothing is imported."""
+        """Whether its package can be found and the numpy here suits it; nothing is imported."""
+        return not self.module or (self.found and not self._numpy_too_new)
+
+    @property
+    def found(self) -> bool:
+        """Whether its package can be found."""
         try:
-            return not self.module or importlib.util.find_spec(self.module) is not None
+            return importlib.util.find_spec(self.module) is not None
         except ModuleNotFoundError:
             return False
 
     @property
+    def _numpy_too_new(self) -> bool:
+        return self.numpy_below is not None and int(metadata.version("numpy").split(".")[0]) >= self.numpy_below
+
+    @property
     def version(self) -> str | None:
         """Version of the installed package, or None."""
-        if not self.native or not self.installed:
+        if not self.native or not self.found:
             return None
         try:
             return metadata.version(self.package)
@@ -50,20 +60,22 @@ class Runtime:
 
     @property
     def install(self) -> str:
-        """The command that installs it here."""
+        """The command that makes it work here."""
+        if self.found and self._numpy_too_new:
+            return f"{self.package} needs numpy < {self.numpy_below}: pip install 'numpy<{self.numpy_below}'"
         if self.python is not None and sys.version_info[:2] > self.python:
             return f"needs Python {self.python[0]}.{self.python[1]}: pip install {self.package} 'numpy<2'"
         return f"pip install {self.package} (or 'edgeasc[{self.extra}]')"
 
 
-_TFLITE_PYTHON = (3, 11)
+_TFLITE_RUNTIME = ("tflite-runtime", "tflite_runtime", "tflite", (3, 11), 2)
 RUNTIMES = {
     runtime.name: runtime
     for runtime in (
         Runtime("onnxruntime", ("onnx",), "onnxruntime", "onnxruntime", "onnx"),
         Runtime("litert", ("tflite",), "ai-edge-litert", "ai_edge_litert", "tflite"),
-        Runtime("tflite-runtime", ("tflite",), "tflite-runtime", "tflite_runtime", "tflite", _TFLITE_PYTHON),
-        Runtime("tflite-reference", ("tflite",), "tflite-runtime", "tflite_runtime", "tflite", _TFLITE_PYTHON),
+        Runtime("tflite-runtime", ("tflite",), *_TFLITE_RUNTIME),
+        Runtime("tflite-reference", ("tflite",), *_TFLITE_RUNTIME),
         Runtime("tflm", ("tflite",), "tflite-micro", "tflite_micro", "tflm"),
         Runtime("torch", ("run",), "torch", "torch", "train"),
         Runtime("reference", ("onnx",)),

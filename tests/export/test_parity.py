@@ -215,3 +215,13 @@ def test_without_tflite_runtime_the_reference_kernels_are_litert_s_and_the_rung_
     monkeypatch.setattr("edgeasc.runtime.catalogue.RUNTIMES", {**RUNTIMES, "tflite-reference": absent})
     rung = rungs(ladder(dummy_graph()))["tflite-reference"]
     assert rung["version"].startswith("ai-edge-litert ") and rung["passed"] is True
+
+
+def test_the_class_limit_of_the_reference_is_judged_on_recordings_and_told_on_noise() -> None:
+    graph = dummy_graph()
+    noise = random_inputs(graph)
+    clips = dataclasses.replace(noise, origin="clips")
+    judges = compute_judges(graph, noise)
+    first = [measure_parity("int8", [], inputs, judges)["rungs"][0] for inputs in (noise, clips)]
+    assert [rung["passed"] for rung in first] == [None, True]
+    assert first[1]["limit"] == "top-1 >= 95 %" and first[0]["top1"] == first[1]["top1"]

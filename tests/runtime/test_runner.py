@@ -239,3 +239,16 @@ def test_a_model_that_wants_too_much_memory_is_a_resource_error(tmp_path: Path) 
         open_runner(artefact, memory=2 * 1024**3) as runner,
     ):
         runner.predict(np.zeros((1, 1, 2, 2), np.float32))
+
+
+def test_tflite_runtime_does_not_count_as_installed_beside_numpy_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there, but `Interpreter` fails on it with a SystemError on every model."""
+    from importlib import metadata
+
+    real = metadata.version
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr(metadata, "version", lambda name: "2.4.1" if name == "numpy" else real(name))
+    assert not RUNTIMES["tflite-runtime"].installed and RUNTIMES["litert"].installed
+    with pytest.raises(MissingDependency, match="pip install 'numpy<2'"):
+        find_runtime("tflite-runtime")
+    assert find_runtime("tflite-reference").package == "ai-edge-litert"
