@@ -1,8 +1,8 @@
 """Built-in scenes: ten synthetic acoustic scenes through nine recording devices, rendered on demand from a seed.
 
 They let the whole job run, and be tested, without a download. A scene is a table of sounds: how likely each is, and
-how loud. The tables overlap on purpose (a quiet tram is a metro, a square without its fountain is a street), and one
-recording in three carries a sound from somewhere else, so a 2 s segment does not always decide its scene. What makes
+how loud. The tables overlap on purpose (a quiet tram is a metro, a square without its fountain is a street), and three
+recordings in ten carry a sound from somewhere else, so a 2 s segment does not always decide its scene. What makes
 up a recording is drawn once; its segments differ in what happens. Levels are normalised before the device, so that
 loudness is no cue.
 
@@ -10,7 +10,10 @@ Training: 50 recordings of every scene with 4 segments each, three through devic
 `s2` or `s3` in turn: 2,000 clips. Test: 30 further recordings of every scene, one segment each, heard by three of the
 nine devices at once: 900 clips, 100 for each device, of which `s4`, `s5` and `s6` never occur in training.
 
-Scenes and devices were fixed before any network was trained on them. NUMBERS
+Scenes and devices were fixed before any network was trained on them. How hard they are was looked at with a linear
+baseline alone (logistic regression on mean and standard deviation of 64 log-mel bands, C = 0.1, seed 0): 61 % on
+device `a`, 54 % on the six devices of training, 30 % on the three others; chance is 10 %. A first draft of the table,
+on which that baseline reached 32 % on `a`, was made to overlap less, once.
 """
 
 from __future__ import annotations
@@ -37,8 +40,8 @@ VERSION = 1  # to be raised whenever a clip would sound different: caches and ca
 TRAIN_RECORDINGS, TRAIN_SEGMENTS, TEST_RECORDINGS = 50, 4, 30  # of every scene
 SEEN_DEVICES = ("b", "c", "s1", "s2", "s3")  # besides `a`, in training
 TEST_DEVICES = (("a", "b", "c"), ("s1", "s2", "s3"), ("s4", "s5", "s6"))  # one of each hears a test segment
-STRAY_PROBABILITY = 0.35  # of a sound that belongs to another scene
-STRAY_DB = (-10.0, 5.0)  # level of that sound: mean, standard deviation
+STRAY_PROBABILITY = 0.3  # of a sound that belongs to another scene
+STRAY_DB = (-12.0, 4.0)  # level of that sound: mean, standard deviation
 LEVEL_DB = (-20.0, 4.0)  # dBFS of a segment before the device: mean, standard deviation
 
 Role = Literal["train", "test"]
@@ -57,127 +60,117 @@ class Scene:
 SCENES = {
     "airport": Scene(
         {
-            "ventilation": (0.95, -6, 4),
-            "babble": (0.85, -6, 5),
-            "footsteps": (0.5, -13, 5),
-            "rattle": (0.45, -15, 5),
-            "chime": (0.3, -10, 5),
-            "rumble": (0.4, -10, 5),
-            "voice": (0.25, -10, 5),
+            "ventilation": (0.98, -4, 3),
+            "babble": (0.8, -8, 4),
+            "rattle": (0.75, -9, 4),
+            "chime": (0.4, -8, 4),
+            "footsteps": (0.4, -14, 4),
+            "rumble": (0.3, -10, 4),
         },
         (0.8, 2.0),
     ),
     "bus": Scene(
         {
-            "engine": (0.9, -4, 5),
-            "rumble": (0.9, -3, 4),
-            "rattle": (0.5, -14, 5),
-            "babble": (0.4, -11, 5),
-            "ventilation": (0.6, -9, 5),
-            "traffic": (0.35, -12, 5),
-            "chime": (0.15, -12, 5),
+            "engine": (0.97, -2, 3),
+            "rumble": (0.9, -5, 4),
+            "rattle": (0.5, -13, 4),
+            "babble": (0.35, -12, 4),
+            "ventilation": (0.5, -11, 4),
+            "traffic": (0.3, -13, 4),
         }
     ),
     "metro": Scene(
         {
-            "rails": (0.85, -4, 5),
-            "rumble": (0.85, -4, 4),
-            "ventilation": (0.6, -8, 5),
-            "whine": (0.5, -14, 6),
-            "squeal": (0.3, -15, 6),
-            "babble": (0.4, -11, 5),
-            "chime": (0.12, -12, 5),
+            "rails": (0.97, -2, 3),
+            "rumble": (0.9, -3, 3),
+            "ventilation": (0.5, -9, 4),
+            "whine": (0.3, -16, 5),
+            "squeal": (0.25, -16, 5),
+            "babble": (0.3, -13, 4),
         },
         (0.1, 0.4),
         -9.0,
     ),
     "metro_station": Scene(
         {
-            "ventilation": (0.8, -7, 5),
-            "babble": (0.7, -8, 5),
-            "footsteps": (0.55, -11, 5),
-            "rails": (0.4, -8, 6),
-            "rumble": (0.5, -8, 5),
-            "squeal": (0.2, -14, 6),
-            "chime": (0.3, -10, 5),
-            "voice": (0.25, -10, 5),
+            "babble": (0.75, -7, 4),
+            "footsteps": (0.65, -9, 4),
+            "rumble": (0.7, -6, 4),
+            "rails": (0.45, -7, 5),
+            "squeal": (0.3, -12, 5),
+            "chime": (0.4, -9, 4),
+            "ventilation": (0.6, -10, 4),
         },
-        (0.8, 2.5),
-        -4.0,
+        (1.2, 3.0),
+        -2.0,
     ),
     "park": Scene(
         {
-            "birds": (0.65, -9, 6),
-            "leaves": (0.6, -9, 5),
-            "wind": (0.6, -6, 6),
-            "traffic": (0.45, -12, 5),
-            "voice": (0.3, -11, 5),
-            "footsteps": (0.35, -13, 5),
-            "water": (0.12, -10, 5),
+            "birds": (0.85, -7, 4),
+            "leaves": (0.75, -8, 4),
+            "wind": (0.6, -7, 5),
+            "traffic": (0.3, -14, 4),
+            "footsteps": (0.3, -14, 4),
+            "voice": (0.2, -13, 4),
         }
     ),
     "public_square": Scene(
         {
-            "babble": (0.7, -8, 5),
-            "footsteps": (0.5, -12, 5),
-            "traffic": (0.55, -9, 5),
-            "wind": (0.4, -8, 6),
-            "birds": (0.25, -12, 6),
-            "water": (0.3, -9, 5),
-            "music": (0.15, -12, 5),
-            "bell": (0.1, -12, 5),
+            "babble": (0.8, -8, 4),
+            "water": (0.55, -8, 4),
+            "wind": (0.5, -8, 5),
+            "traffic": (0.45, -11, 4),
+            "footsteps": (0.4, -13, 4),
+            "bell": (0.25, -10, 4),
+            "birds": (0.25, -13, 5),
         },
         (0.2, 0.8),
         -10.0,
     ),
     "shopping_mall": Scene(
         {
-            "babble": (0.85, -6, 5),
-            "music": (0.45, -11, 5),
-            "ventilation": (0.8, -7, 5),
-            "footsteps": (0.5, -12, 5),
-            "rattle": (0.4, -14, 5),
-            "chime": (0.12, -11, 5),
-            "voice": (0.3, -9, 5),
+            "babble": (0.9, -5, 3),
+            "music": (0.8, -7, 4),
+            "ventilation": (0.6, -10, 4),
+            "footsteps": (0.5, -12, 4),
+            "voice": (0.3, -9, 4),
+            "rattle": (0.2, -15, 4),
         },
-        (0.5, 1.5),
+        (0.4, 1.2),
+        -8.0,
     ),
     "street_pedestrian": Scene(
         {
-            "footsteps": (0.75, -9, 5),
-            "voice": (0.5, -9, 5),
-            "babble": (0.55, -9, 5),
-            "traffic": (0.5, -9, 5),
-            "wind": (0.3, -10, 6),
-            "rattle": (0.25, -15, 5),
-            "music": (0.2, -12, 5),
-            "birds": (0.1, -13, 6),
+            "footsteps": (0.92, -5, 4),
+            "voice": (0.75, -6, 4),
+            "babble": (0.35, -12, 4),
+            "traffic": (0.45, -11, 4),
+            "wind": (0.3, -11, 5),
+            "music": (0.1, -13, 4),
         },
         (0.1, 0.5),
         -10.0,
     ),
     "street_traffic": Scene(
         {
-            "traffic": (0.95, -4, 4),
-            "engine": (0.55, -9, 5),
-            "rumble": (0.5, -8, 5),
-            "wind": (0.3, -9, 6),
-            "footsteps": (0.25, -13, 5),
-            "horn": (0.08, -9, 5),
-            "water": (0.2, -11, 5),
-            "voice": (0.15, -12, 5),
+            "traffic": (0.98, -2, 3),
+            "engine": (0.5, -10, 4),
+            "wind": (0.3, -11, 5),
+            "rumble": (0.3, -11, 4),
+            "horn": (0.15, -8, 4),
+            "footsteps": (0.2, -14, 4),
+            "water": (0.15, -12, 4),
         }
     ),
     "tram": Scene(
         {
-            "rails": (0.75, -6, 5),
-            "rumble": (0.8, -5, 4),
-            "whine": (0.55, -11, 6),
-            "squeal": (0.35, -13, 6),
-            "bell": (0.2, -11, 5),
-            "rattle": (0.45, -13, 5),
-            "babble": (0.4, -11, 5),
-            "ventilation": (0.5, -9, 5),
+            "whine": (0.9, -7, 4),
+            "rails": (0.75, -7, 4),
+            "rumble": (0.7, -7, 4),
+            "squeal": (0.45, -10, 5),
+            "bell": (0.35, -9, 4),
+            "rattle": (0.4, -13, 4),
+            "babble": (0.35, -12, 4),
         },
         (0.1, 0.3),
         -9.0,
