@@ -38,6 +38,13 @@ def _model_blocks(model: ModelAudit, all_layers: bool) -> Iterable[Block]:
     yield _foot(model)
 
 
+def verdict_table(model: ModelAudit) -> list[Block]:
+    """The short form: sizes under each rule, and the verdicts on its limits."""
+    blocks: list[Block] = [_rule(rule) for rule in model.rules]
+    blocks += [rule.note for rule in model.rules if rule.note]
+    return [*blocks, _limits(model.limits)] if model.limits else blocks
+
+
 def _head(model: ModelAudit) -> str:
     lines = [
         f"Model     {printable(model.path)}",

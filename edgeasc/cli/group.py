@@ -11,8 +11,17 @@ import click
 import edgeasc as package
 
 VERBS = (
+    "train",
+    "evaluate",
+    "compress",
+    "export",
     "audit",
+    "bench",
+    "verify",
+    "predict",
+    "models",
     "rules",
+    "doctor",
 )
 
 

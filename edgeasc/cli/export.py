@@ -1,0 +1,76 @@
+"""`edgeasc export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgeasc.cli.group import Verb
+from edgeasc.cli.options import FOLDER, out_option, require_option, threads_option
+from edgeasc.cli.pages import parity_blocks
+from edgeasc.cli.terminal import assumed, format_option, show
+from edgeasc.tables import Table
+
+
+@click.command("export", cls=Verb, short_help="Write ONNX and TFLite, with the proof that they agree.")
+@click.argument("source", type=FOLDER)
+@click.option("--onnx", is_flag=True, help="Write model.onnx.")
+@click.option("--tflite", is_flag=True, help="Write model.tflite. Without either flag: both.")
+@click.option(
+    "--converter",
+    type=click.Choice(["direct", "tensorflow"]),
+    default="direct",
+    show_default=True,
+    help="Who writes the TFLite file; TensorFlow's own converter is an independent second opinion.",
+)
+@click.option("--data", type=FOLDER, help="Recordings for the parity report of a .onnx that brings no inputs.")
+@click.option("--clips", type=click.IntRange(min=1), default=200, show_default=True, help="Parity inputs then.")
+@require_option
+@threads_option
+@out_option("The folder to write.")
+@format_option
+def command(
+    source: Path,
+    onnx: bool,
+    tflite: bool,
+    converter: str,
+    data: Path | None,
+    clips: int,
+    require: tuple[str, ...],
+    threads: int,
+    out: Path,
+    form: str,
+    quiet: bool,
+) -> None:
+    """Export a compressed run, or a quantised .onnx by any tool, to ONNX and TFLite.
+
+    Every installed runtime computes the same inputs and is held against its judge; a missed rung fails the command
+    and nothing is written. The manifest carries the digests and counts that `edgeasc verify` derives again.
+
+    \b
+      edgeasc export runs/small --out build
+      edgeasc export somebodys.onnx --tflite --data recordings --out build
+    """
+    from edgeasc.export.artefacts import export_artefacts
+    from edgeasc.export.parity import ParityFailed
+
+    assumed({} if onnx or tflite else {"artefacts": "--onnx --tflite"}, quiet)
+    try:
+        done = export_artefacts(
+            source,
+            out,
+            onnx=onnx or not tflite,
+            tflite=tflite or not onnx,
+            converter=converter,  # type: ignore[arg-type]
+            data=data,
+            require=require,
+            clips=clips,
+            threads=threads,
+        )
+    except ParityFailed as error:
+        show(parity_blocks(error.document), error.document, form)
+        raise
+    files = done["manifest"]["files"]
+    rows = [(str(out / entry["name"]), f"{entry['bytes']:,}", entry["sha256"][:12]) for entry in files]
+    show([*parity_blocks(done["parity"]), Table(("written", ">bytes", "sha256"), rows)], {"schema": 1, **done}, form)

@@ -1,0 +1,41 @@
+"""Options that several verbs share, spelt once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+FOLDER = click.Path(path_type=Path)
+
+
+def data_option(purpose: str = "Recordings") -> Decorator:
+    """`--data`: a folder or a CSV file."""
+    layouts = "one folder per class, a CSV with path and label, or the ESC-50 layout"
+    return click.option("--data", type=FOLDER, help=f"{purpose}: {layouts}. Without it: built-in scenes.")
+
+
+def out_option(what: str) -> Decorator:
+    """`--out`, required."""
+    return click.option("--out", type=FOLDER, required=True, help=what)
+
+
+fold_option = click.option("--fold", type=int, help="The fold to test on, where the recordings have folds.")
+teacher_option = click.option("--teacher", type=FOLDER, help="A trained run whose answers are distilled.")
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="A.B=V", help="Change one recipe value, such as train.epochs=20."
+)
+resume_option = click.option("--resume", is_flag=True, help="Go on with the interrupted run in --out.")
+cache_option = click.option(
+    "--cache", type=FOLDER, envvar="EDGEASC_CACHE", help="Folder that keeps features between calls. [EDGEASC_CACHE]"
+)
+runtime_option = click.option("--runtime", metavar="NAME", help="What computes; `edgeasc doctor` lists what is here.")
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the runtime."
+)
+require_option = click.option(
+    "--require", multiple=True, metavar="RUNTIME", help="Fail when this runtime is not installed. May be repeated."
+)
