@@ -77,7 +77,7 @@ def _from_class_folders(folder: Path) -> Dataset:
         for path in audio:
             name = f"{place.name}/{path.name}"
             clips.append(Clip(id=name, label=label, group=name, path=_inside(folder, name)))
-    notes = [f"{skipped} files that are not .wav, .flac or .ogg were left aside"] if skipped else []
+    notes = [f"files left aside, not .wav, .flac or .ogg: {skipped}"] if skipped else []
     return _checked(folder.resolve().name, [path.name for path in classes], clips, folder, notes)
 
 
