@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tones import recipe, tones
 
-from edgeasc.data.clips import Clip, Dataset
 from edgeasc.data.split import Split
 from edgeasc.errors import BadInput, UsageError
 from edgeasc.files import sha256
 from edgeasc.runs import Run
-from edgeasc.specs import Recipe, parse_spec
 from edgeasc.train.checkpoint import Checkpoint
 from edgeasc.train.evaluate import evaluate_predict
 from edgeasc.train.predict import network_predict
@@ -25,38 +24,6 @@ from edgeasc.train.progress import Progress
 from edgeasc.train.run import clip_arrays, load_network, train_run
 
 HERE = Path(__file__)
-DOCUMENT = {
-    "model": {"name": "bcresnet-mod-1", "options": {"c": 2, "eps": 1e-3}},
-    "features": {"n_mels": 32, "n_fft": 512, "win_length": 400, "hop_length": 400},
-    "data": {"clip_seconds": 0.4},  # 17 frames
-    "augment": {"roll_seconds": 0.1, "freq_mask_width": 2, "time_mask_width": 2},
-    "train": {"epochs": 3, "batch_size": 16, "warmup_epochs": 1, "threads": 1},
-}
-
-
-class Tones:
-    """A source of noisy tones whose pitch tells the class."""
-
-    def waveform(self, clip, sample_rate):
-        rng = np.random.default_rng(int(clip.id))
-        time_axis = np.arange(round(0.4 * sample_rate)) / sample_rate
-        tone = np.sin(2 * np.pi * (500 + 1500 * clip.label) * time_axis + rng.uniform(0, 6))
-        return (0.1 * tone + rng.normal(0, 0.05, len(tone))).astype(np.float32)
-
-    def digest(self, clip):
-        return sha256(f"{clip.id} {clip.label}".encode())
-
-
-def tones():
-    clips = tuple(Clip(str(i), i % 3, device="ab"[i % 2], group=str(i)) for i in range(90))
-    unseen = tuple(Clip(str(i), i % 3, device="s4", group=str(i)) for i in range(90, 99))
-    dataset = Dataset("tones", ("low", "mid", "high"), clips + unseen, Tones())
-    return dataset, Split(clips[:48], clips[48:66], clips[66:] + unseen, "by number")
-
-
-def recipe(**sections):
-    changed = {key: {**DOCUMENT.get(key, {}), **values} for key, values in sections.items()}
-    return parse_spec(Recipe, {**DOCUMENT, **changed})
 
 
 class Interrupt(Progress):
@@ -89,7 +56,8 @@ def test_complete_run_holds_the_files_of_the_design(whole):
 def test_split_is_recorded_with_digests(whole):
     rows = whole.split()
     assert [sum(row.role == role for row in rows) for role in ("train", "validation", "test")] == [48, 18, 33]
-    assert rows[0].sha256 == Tones().digest(tones()[0].clips[0])
+    dataset, split = tones()
+    assert rows[0].sha256 == dataset.digest(split.train[0])
 
 
 def test_evaluation_tells_seen_from_unseen_devices_and_names_the_weights(whole):
@@ -229,7 +197,8 @@ def child(task, out):
 
 def start(task, out):
     command = [sys.executable, "-c", CHILD, str(HERE), task, str(out)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="RLIMIT_FSIZE is POSIX")

@@ -1,0 +1,157 @@
+"""Whole compressions on rendered tones: what is promised before training, what is in the folder, refusals."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tones import recipe, tones
+
+from edgeasc.compress.run import Request, compress_run, load_quantized, net_predict
+from edgeasc.data.clips import Dataset
+from edgeasc.errors import BadInput, CheckFailed, UsageError
+from edgeasc.graph.count import count
+from edgeasc.graph.onnx_read import read_onnx
+from edgeasc.graph.reference import Reference
+from edgeasc.runs import Run
+from edgeasc.train.progress import Progress
+from edgeasc.train.run import train_run
+from edgeasc.train.weights import read_tensors
+
+SHORT = {"prune": {"epochs": 2}, "quantize": {"epochs": 2, "exact_epochs": 1}, "data": {"validation": 0.0}}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    dataset, parts = tones()
+    out = tmp_path_factory.mktemp("runs") / "float"
+    train_run(recipe(**SHORT), dataset, parts, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def compressed(trained: Path) -> Path:
+    out = trained.parent / "int8"
+    compress_run(trained, tones()[0], out, Request(budget=1100))
+    return out
+
+
+class Notes(Progress):
+    """Keeps what a user is told, and stops when training begins."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def phase(self, name: str, epochs: int, done: int, steps: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_the_deployed_network_is_under_the_budget_and_close_to_it(compressed: Path) -> None:
+    used = count(read_onnx(compressed / "model.onnx")).nonzero_bytes
+    assert 0.9 * 1100 < used <= 1100
+
+
+def test_the_folder_holds_every_file_of_a_compressed_run(compressed: Path) -> None:
+    run = Run(compressed)
+    assert run.info().kind == "compress" and run.info().state == "complete"
+    for path in (run.onnx, run.inventory, run.parity, run.evaluate_file, run.path / "stages.json"):
+        assert path.is_file(), path.name
+
+
+def test_stages_tell_the_accuracy_of_float_pruned_fake_quantised_and_integers(compressed: Path) -> None:
+    stages = json.loads((compressed / "stages.json").read_text())["stages"]
+    assert [stage["name"] for stage in stages] == ["float", "pruned", "fake-quantised", "integers"]
+    assert all(stage["evaluation"]["n"] == 33 and "split" in stage["evaluation"] for stage in stages)
+
+
+def test_parity_inputs_are_at_least_200_with_the_logits_of_the_reference(compressed: Path) -> None:
+    tensors, _ = read_tensors(compressed / "parity.safetensors")
+    graph = read_onnx(compressed / "model.onnx")
+    inputs = tensors["inputs"].numpy()
+    assert inputs.dtype == np.int8 and len(inputs) >= 200
+    assert np.array_equal(Reference(graph).logits(inputs), tensors["reference"].numpy())
+
+
+def test_the_reloaded_network_is_the_one_in_the_file(compressed: Path) -> None:
+    tensors, _ = read_tensors(compressed / "parity.safetensors")
+    net = load_quantized(compressed)
+    source = net.tensors()["input"]
+    reals = (tensors["inputs"].float() - source.zero_point) * float(source.scale)
+    assert np.array_equal(net_predict(net, "exact")(reals.numpy()), tensors["reference"].numpy())
+    assert np.array_equal(net_predict(net, "fake")(reals.numpy()), tensors["fake_quantised"].numpy())
+
+
+def test_inventory_counts_the_network_before_folding(compressed: Path) -> None:
+    tensors = json.loads((compressed / "inventory.json").read_text())["tensors"]
+    total = {kind: sum(t["total"] for t in tensors if t["kind"] == kind) for kind in ("conv", "norm", "bias")}
+    keep = json.loads((compressed / "stages.json").read_text())["plan"]["keep"]
+    assert total["bias"] == 3
+    assert sum(t["kept"] for t in tensors if t["kind"] == "conv") == keep
+    assert all(t["nonzero"] <= t["kept"] <= t["total"] for t in tensors)
+
+
+def test_the_plan_is_told_before_training(trained: Path, tmp_path: Path) -> None:
+    notes = Notes()
+    with pytest.raises(KeyboardInterrupt):
+        compress_run(trained, tones()[0], tmp_path / "out", Request(budget=1100), progress=notes)
+    assert "budget 1,100 B" in notes.notes[0] and "% zeros" in notes.notes[0]
+
+
+def test_an_interrupted_compression_resumes_to_the_same_integers(
+    compressed: Path, trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+
+    class SecondPhase(Progress):
+        def phase(self, name: str, epochs: int, done: int, steps: int) -> None:
+            if name == "quantize":
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compress_run(trained, tones()[0], out, Request(budget=1100), progress=SecondPhase())
+    assert Run(out).info().state == "interrupted"
+    compress_run(trained, tones()[0], out, Request(budget=1100, resume=True))
+    assert (out / "model.onnx").read_bytes() == (compressed / "model.onnx").read_bytes()
+
+
+def test_an_impossible_budget_is_refused_before_a_folder_is_made(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckFailed, match="smallest possible"):
+        compress_run(trained, tones()[0], tmp_path / "out", Request(budget=100))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("limit", [("macs", 10), ("file", 1000)])
+def test_a_limit_that_pruning_cannot_meet_is_refused_before_training(
+    trained: Path, tmp_path: Path, limit: tuple[str, int]
+) -> None:
+    with pytest.raises(CheckFailed, match=f"{limit[0]}: .* whatever the sparsity"):
+        compress_run(trained, tones()[0], tmp_path / "out", Request(budget=1100, limits=(limit,)))
+
+
+def test_another_data_set_is_refused(trained: Path, tmp_path: Path) -> None:
+    dataset, _ = tones()
+    other = Dataset(dataset.name, dataset.labels, dataset.clips[:50], dataset.source)
+    with pytest.raises(BadInput, match="has no clip"):
+        compress_run(trained, other, tmp_path / "out", Request(budget=1100))
+
+
+def test_another_front_end_is_refused(trained: Path, tmp_path: Path) -> None:
+    changed = recipe(**SHORT, features={"hop_length": 200})
+    with pytest.raises(UsageError, match="cannot change"):
+        compress_run(trained, tones()[0], tmp_path / "out", Request(budget=1100, recipe=changed))
+
+
+def test_an_unknown_engine_is_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown engine"):
+        compress_run(trained, tones()[0], tmp_path / "out", Request(budget=1100, engine="magic"))
+
+
+def test_without_pruning_there_is_no_pruned_stage(trained: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    done = compress_run(trained, tones()[0], tmp_path / "out", Request(sparsity=0.0, form="island"))
+    assert [stage.name for stage in done.stages] == ["float", "fake-quantised", "integers"]
+    assert done.graph.form == "island"
