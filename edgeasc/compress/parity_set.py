@@ -9,10 +9,10 @@ from torch import Tensor
 
 from edgeasc.compress.fold import INPUT
 from edgeasc.compress.quantnet import QuantNet, running
+from edgeasc.data.inputs import fit_length
 from edgeasc.features.quantize import dequantize, quantize
 from edgeasc.graph.reference import Reference
 from edgeasc.specs import Recipe
-from edgeasc.train.batches import fit_length
 
 MINIMUM = 200  # inputs, DESIGN section 3
 BATCH = 16
@@ -25,7 +25,7 @@ def parity_tensors(net: QuantNet, features: NDArray[np.float32], recipe: Recipe)
         features: stored clips [n, 1, n_mels, any]; where there are fewer than 200, they are used again, rolled in time.
     """
     rolled = [np.roll(features, 7 * turn, axis=3) for turn in range(-(-MINIMUM // len(features)))]
-    clips = fit_length(torch.from_numpy(np.concatenate(rolled)), recipe.n_frames, recipe.features.silence).numpy()
+    clips = fit_length(np.concatenate(rolled), recipe.n_frames, recipe.features.silence)
     graph = net.freeze()
     source = graph[INPUT]
     inputs = quantize(clips, float(source.scale), source.zero_point)

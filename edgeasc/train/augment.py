@@ -38,14 +38,8 @@ def roll(features: Tensor, max_frames: int, rng: np.random.Generator) -> Tensor:
     shifts = rng.integers(-max_frames, max_frames, size=len(features), endpoint=True)
     n_frames = features.shape[3]
     index = (np.arange(n_frames)[None] - shifts[:, None]) % n_frames
-    return take_frames(features, index)
-
-
-def take_frames(features: Tensor, index: np.ndarray) -> Tensor:
-    """Frame `index[b, t]` of every clip b: `[B, 1, n_mels, any] -> [B, 1, n_mels, index.shape[1]]`."""
-    batch, frames = index.shape
-    where = torch.from_numpy(index).to(features.device).view(batch, 1, 1, frames)
-    return features.gather(3, where.expand(batch, features.shape[1], features.shape[2], frames))
+    where = torch.from_numpy(index).to(features.device).view(-1, 1, 1, n_frames)
+    return features.gather(3, where.expand_as(features))
 
 
 def gain(features: Tensor, max_db: float, log_floor: float, rng: np.random.Generator) -> Tensor:

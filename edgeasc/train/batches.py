@@ -1,8 +1,7 @@
-"""Clips in memory, and how a stored clip becomes network inputs: whole, a random crop, or evenly spaced crops."""
+"""Labelled clips in memory, and the order in which an epoch sees them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-
-from edgeasc.train.augment import take_frames
 
 
 @dataclass(frozen=True)
@@ -41,29 +38,6 @@ def batch_indices(n_clips: int, batch_size: int, rng: np.random.Generator) -> li
 def steps_per_epoch(n_clips: int, batch_size: int) -> int:
     """Batches of one epoch."""
     return -(-n_clips // batch_size)
-
-
-def fit_length(features: Tensor, n_frames: int, silence: float) -> Tensor:
-    """The first `n_frames` frames, or the clip with silence after it."""
-    missing = n_frames - features.shape[3]
-    return functional.pad(features, (0, missing), value=silence) if missing > 0 else features[..., :n_frames]
-
-
-def random_crop(features: Tensor, n_frames: int, silence: float, rng: np.random.Generator) -> Tensor:
-    """`n_frames` consecutive frames of every clip from a uniformly drawn start; a shorter clip is padded."""
-    spare = features.shape[3] - n_frames
-    if spare <= 0:
-        return fit_length(features, n_frames, silence)
-    start = rng.integers(0, spare, size=len(features), endpoint=True)
-    return take_frames(features, start[:, None] + np.arange(n_frames)[None])
-
-
-def even_crops(features: Tensor, n_frames: int, crops: int, silence: float) -> Iterator[Tensor]:
-    """`crops` views of `n_frames` frames, first to last possible start; a single one is the clip cut or padded."""
-    spare = max(features.shape[3] - n_frames, 0)
-    starts = np.round(np.linspace(0, spare, crops)).astype(int) if crops > 1 else [0]
-    for start in starts:
-        yield fit_length(features[..., start:], n_frames, silence)
 
 
 def one_hot(labels: NDArray[np.int64], n_classes: int) -> Tensor:

@@ -20,11 +20,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeasc.data.inputs import clip_inputs
 from edgeasc.errors import UsageError
 from edgeasc.specs import Recipe
 from edgeasc.train import losses
 from edgeasc.train.augment import augment, is_random
-from edgeasc.train.batches import ClipArrays, batch_indices, fit_length, one_hot, random_crop, steps_per_epoch
+from edgeasc.train.batches import ClipArrays, batch_indices, one_hot, steps_per_epoch
 from edgeasc.train.checkpoint import Checkpoint, Position
 from edgeasc.train.events import append_event, write_events
 from edgeasc.train.metrics import Scores, scores
@@ -156,13 +157,10 @@ class _Loop:
 
     def _inputs(self, clips: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Network inputs and soft targets of some training clips, cropped and augmented."""
-        device, n_frames, silence = self.fabric.device, self.recipe.n_frames, self.recipe.features.silence
+        device = self.fabric.device
         targets = one_hot(self.training.labels[clips], self.training.n_classes).to(device)
-        features = torch.from_numpy(self.training.features[clips]).to(device)
-        if self.recipe.data.crop == "random":
-            features = random_crop(features, n_frames, silence, rng)
-        else:
-            features = fit_length(features, n_frames, silence)
+        inputs = clip_inputs(self.recipe, self.training.features[clips], rng)[:, 0]
+        features = torch.from_numpy(inputs).to(device)
         return augment(features, targets, self.augment, self.recipe.features, rng)
 
     def plain_inputs(self) -> Iterator[Tensor]:
@@ -208,11 +206,8 @@ def plain_inputs(
     chosen = np.linspace(0, len(clips) - 1, min(len(clips), REESTIMATE_CLIPS)).astype(np.int64)
     rng = np.random.default_rng(0)
     for start in range(0, len(chosen), batch_size):
-        features = torch.from_numpy(clips.features[chosen[start : start + batch_size]]).to(device)
-        if recipe.data.crop == "random":
-            yield random_crop(features, recipe.n_frames, recipe.features.silence, rng)
-        else:
-            yield fit_length(features, recipe.n_frames, recipe.features.silence)
+        inputs = clip_inputs(recipe, clips.features[chosen[start : start + batch_size]], rng)[:, 0]
+        yield torch.from_numpy(np.ascontiguousarray(inputs)).to(device)
 
 
 def _advance(position: Position, validated: Scores | None) -> Position:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeasc.train.batches import even_crops
+from edgeasc.data.inputs import even_starts, fit_length
 from edgeasc.train.metrics import log_softmax
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # [B, 1, n_mels, n_frames] -> logits [B, n_classes]
@@ -58,11 +58,12 @@ def log_probabilities(
 
     One crop: the clip cut or padded to `n_frames`. More: the mean of the probabilities of evenly spaced crops.
     """
+    starts = even_starts(features.shape[3], n_frames, crops)
     parts = []
     for start in range(0, len(features), batch_size):
-        batch = torch.from_numpy(features[start : start + batch_size])
-        inputs = even_crops(batch, n_frames, crops, silence)
-        outputs = [log_softmax(predict(np.ascontiguousarray(crop.numpy()))) for crop in inputs]
+        batch = features[start : start + batch_size]
+        inputs = [fit_length(batch[..., first:], n_frames, silence) for first in starts]
+        outputs = [log_softmax(predict(np.ascontiguousarray(crop))) for crop in inputs]
         parts.append(np.logaddexp.reduce(outputs) - np.log(crops))
     result: NDArray[np.float64] = np.concatenate(parts)
     return result

@@ -52,21 +52,26 @@ def test_document_is_plain_json():
     assert json.loads(json.dumps(document())) == document()
 
 
-def test_one_crop_gives_the_networks_own_probabilities():
-    features = np.random.default_rng(0).normal(size=(5, 1, 4, 6)).astype(np.float32)
+FEATURES = np.random.default_rng(0).normal(size=(5, 1, 4, 6)).astype(np.float32)
+
+
+def first_frame(batch):
+    return batch[:, 0, :3, 0]
+
+
+def test_one_crop_gives_the_networks_own_probabilities_batch_by_batch():
     seen = []
 
     def predict(batch):
         seen.append(batch.shape)
-        return batch[:, 0, :3, 0]
+        return first_frame(batch)
 
-    logs = log_probabilities(predict, features, n_frames=6, crops=1, silence=-13.8, batch_size=2)
-    np.testing.assert_allclose(logs, log_softmax(features[:, 0, :3, 0]), atol=1e-12)
+    logs = log_probabilities(predict, FEATURES, n_frames=6, crops=1, silence=-13.8, batch_size=2)
+    np.testing.assert_allclose(logs, log_softmax(FEATURES[:, 0, :3, 0]), atol=1e-12)
     assert seen == [(2, 1, 4, 6), (2, 1, 4, 6), (1, 1, 4, 6)]
 
 
 def test_crops_average_probabilities():
-    features = np.random.default_rng(0).normal(size=(3, 1, 4, 6)).astype(np.float32)
-    logs = log_probabilities(lambda x: x[:, 0, :3, 0], features, n_frames=2, crops=2, silence=-13.8)
-    first, last = np.exp(log_softmax(features[:, 0, :3, 0])), np.exp(log_softmax(features[:, 0, :3, 4]))
+    logs = log_probabilities(first_frame, FEATURES, n_frames=2, crops=2, silence=-13.8)
+    first, last = np.exp(log_softmax(FEATURES[:, 0, :3, 0])), np.exp(log_softmax(FEATURES[:, 0, :3, 4]))
     np.testing.assert_allclose(np.exp(logs), (first + last) / 2, atol=1e-12)

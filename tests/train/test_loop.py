@@ -46,9 +46,9 @@ def test_learning_rate_of_the_rows_follows_warmup_and_cosine(network, training, 
     )
 
 
-@pytest.mark.parametrize("stopped", [1, 2, 3])
-def test_resumed_run_ends_bit_identical(fresh_network, new_run, training, validation, toy_recipe, stopped):
-    whole, broken, phase = new_run("whole"), new_run("broken"), Phase.of(toy_recipe)
+@pytest.mark.parametrize(("stopped", "optimizer"), [(1, "sgd"), (2, "sgd"), (3, "sgd"), (2, "adamw")])
+def test_resumed_run_ends_bit_identical(fresh_network, new_run, training, validation, toy_recipe, stopped, optimizer):
+    whole, broken, phase = new_run("whole"), new_run("broken"), Phase.of(toy_recipe, optimizer=optimizer)
     fit(fresh_network(), training, phase, toy_recipe, validation=validation, checkpoint=Checkpoint(whole))
     with pytest.raises(Stop):
         fit(
