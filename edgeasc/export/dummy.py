@@ -30,6 +30,7 @@ from edgeasc.graph.shapes import output_shape
 
 N_MELS, N_FRAMES, CHANNELS, CLASSES = 16, 12, 8, 10
 SEED = 9  # with it two classes occur, and most inputs are decided by more than the step of a logit
+EPS = 0.5  # large, so that one step of a small variance does not decide
 LAM = 0.8  # large, so that the level of the input reaches the logits
 
 
@@ -42,7 +43,11 @@ def dummy_graph(form: Form = "int8", seed: int = SEED) -> IntegerGraph:
     build.tensors["input"] = QTensor("input", (1, 1, N_MELS, N_FRAMES), np.float32(0.06), 20)
     x = build.conv("stem", "input", CHANNELS, (3, 3), stride=(2, 1), padding=(1, 1, 1, 1), activation="relu")
     x = build.conv("f2.dw", x, CHANNELS, (3, 1), padding=(1, 0, 1, 0), groups=CHANNELS, bands=4)
-    x = build.add(ResNorm("norm", (x,), "norm", lam=LAM), 0.04) if form == "island" else build.resnorm("norm", x)
+    x = (
+        build.add(ResNorm("norm", (x,), "norm", lam=LAM, eps=EPS), 0.04)
+        if form == "island"
+        else build.resnorm("norm", x)
+    )
     y = build.add(Mean("mean", (x,), "mean", axes=("F",)), 0.02)
     y = build.conv("f1.dw", y, CHANNELS, (1, 3), padding=(0, 1, 0, 1), groups=CHANNELS)
     if form == "island":
@@ -94,6 +99,7 @@ class _Builder:
         """A convolution whose output has a deviation of about one on inputs that use their range."""
         shape = (channels, self.tensors[source].shape[1] // groups, *kernel)
         weight = self.random.integers(-127, 128, shape).astype(np.int8)
+        weight.reshape(channels, -1)[:, 0] = 127  # as quantising real weights would give
         reach = (
             73.0 * np.sqrt(weight[0].size) * 50.0 * float(self.tensors[source].scale)
         )  # of 73 rms weight, 50 rms input
@@ -118,10 +124,10 @@ class _Builder:
         centred = self.add(Sub(part("centred"), (x, mean), part("centred")), 0.03)
         square = self.add(Mul(part("square"), (centred, centred), part("square")), 0.05, -128)
         variance = self.add(Mean(part("variance"), (square,), part("variance"), axes=("C", "T")), 0.02, -128)
-        eps = self.constant(part("eps"), 127, 0.05 / 255, -128)
+        eps = self.constant(part("eps"), 127, EPS / 255, -128)
         floored = self.add(Add(part("floored"), (variance, eps), part("floored")), 0.02, -128)
-        inverse = self.add(Rsqrt(part("inverse"), (floored,), part("inverse")), 0.03, -128)
-        normal = self.add(Mul(part("normal"), (centred, inverse), part("normal")), 0.04)
+        inverse = self.add(Rsqrt(part("inverse"), (floored,), part("inverse")), 0.006, -128)
+        normal = self.add(Mul(part("normal"), (centred, inverse), part("normal")), 0.03)
         lam = self.constant(part("lam"), 127, LAM / 127)
         shortcut = self.add(Mul(part("shortcut"), (x, lam), part("shortcut")), 0.03)
         return self.add(Add(name, (shortcut, normal), name), 0.04)

@@ -69,11 +69,10 @@ def even_crops(features: NDArray[np.float32], n_frames: int, crops: int, silence
 
     A single one is the start of the recording; what is too short is padded with `silence` at its end.
     """
-    missing = max(n_frames - features.shape[1], 0)
-    padded = np.pad(features, ((0, 0), (0, missing)), constant_values=silence)
-    spare = padded.shape[1] - n_frames
-    starts = np.round(np.linspace(0, spare, crops)).astype(int) if crops > 1 else [0]
-    return np.stack([padded[None, :, start : start + n_frames] for start in starts]).astype(np.float32)
+    from edgeasc.data.inputs import even_starts, fit_length
+
+    starts = even_starts(features.shape[1], n_frames, crops)
+    return np.stack([fit_length(features[None, :, start:], n_frames, silence) for start in starts])
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
