@@ -85,6 +85,7 @@ class GraphBuilder:
         inputs = 1 if depthwise else tensor.shape[1]
         weight = rng.integers(-127, 128, size=(channels, inputs, *kernel), dtype=np.int8)
         weight[rng.random(weight.shape) < 0.4] = 0
+        weight.reshape(channels, -1)[:, 0] = 127  # the scale of a frozen channel is its largest weight / 127
         gain = np.ones((bands, channels)) if bands == 1 else rng.normal(0.0, 1.0, (bands, channels))
         if bands > 1:
             gain[0, 0] = 1e-12
