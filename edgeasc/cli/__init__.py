@@ -16,12 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done, 1 a check failed, 2 usage, 3 bad input file, 4 something is not installed, 5 a resource ran out,
     130 interrupted.
     """
-    from edgeasc.cli.failures import report_failure
+    from edgeasc.cli.failures import report_failure, warnings_as_lines
     from edgeasc.cli.group import edgeasc
 
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = edgeasc.main(words, prog_name="edgeasc", standalone_mode=False)
+        with warnings_as_lines():
+            code = edgeasc.main(words, prog_name="edgeasc", standalone_mode=False)
         sys.stdout.flush()
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1

@@ -65,6 +65,7 @@ def command(
     from edgeasc.audit.limits import parse_limits
     from edgeasc.audit.report import verdict_table
     from edgeasc.compress.run import Request, compress_run
+    from edgeasc.data.cache import default_cache
     from edgeasc.data.layouts import open_dataset
     from edgeasc.runs import Run
     from edgeasc.sizes import parse_size
@@ -85,11 +86,12 @@ def command(
     )
     dataset = open_dataset(data)
     defaults = {"--data": "built-in scenes"} if data is None else {}
+    defaults |= {"--cache": str(default_cache())} if cache is None else {}
     defaults |= {"--teacher": "the uncompressed network itself"} if teacher is None else {}
     assumed(defaults | ({"--form": recipe.quantize.form} if network_form is None else {}), quiet)
     for text in dataset.notes:
         note(text, quiet)
-    result = compress_run(run, dataset, out, request, progress=progress_for(quiet), cache=cache)
+    result = compress_run(run, dataset, out, request, progress=progress_for(quiet), cache=cache or default_cache())
     report = audit(out, request.budget, [rule], limits=dict(request.limits), arena=False)
     document = {
         "schema": 1,

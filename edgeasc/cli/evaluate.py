@@ -42,11 +42,13 @@ def command(
       edgeasc evaluate runs/small --data recordings
       edgeasc evaluate build/model.tflite --data ESC-10 --fold 4 --runtime tflite-reference
     """
+    from edgeasc.data.cache import default_cache
     from edgeasc.data.layouts import open_dataset
     from edgeasc.evaluation import evaluate_artefact
 
     dataset = open_dataset(data)
-    assumed({"--data": "built-in scenes"} if data is None else {}, quiet)
+    defaults = {"--data": "built-in scenes"} if data is None else {}
+    assumed(defaults | ({"--cache": str(default_cache())} if cache is None else {}), quiet)
     for text in dataset.notes:
         note(text, quiet)
     document = evaluate_artefact(
@@ -57,6 +59,6 @@ def command(
         runtime=runtime,
         crops=crops,
         threads=threads,
-        cache=cache,
+        cache=cache or default_cache(),
     )
     show(evaluation_blocks(document, str(model)), document, form)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
 import traceback
+import warnings
+from collections.abc import Iterator
 
 import click
 
@@ -51,6 +54,21 @@ def named_error(error: BaseException) -> EdgeascError | None:
     if isinstance(error, OSError) and error.filename is not None:
         return BadInput("file", error.strerror or str(error), os.fsdecode(error.filename))
     return None
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Warnings of our own as one line each; those of other packages only where Python was told to show them (-W)."""
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("default", module=r"edgeasc\.")
+            warnings.showwarning = _show_warning
+        yield
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    click.echo(f"edgeasc: warning: {printable(str(message))}", err=True)
 
 
 def _usage(error: click.ClickException) -> UsageError:

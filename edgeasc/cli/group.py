@@ -11,6 +11,7 @@ import click
 import edgeasc as package
 
 VERBS = (
+    "demo",
     "train",
     "evaluate",
     "compress",

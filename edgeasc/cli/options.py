@@ -30,7 +30,9 @@ set_option = click.option(
 )
 resume_option = click.option("--resume", is_flag=True, help="Go on with the interrupted run in --out.")
 cache_option = click.option(
-    "--cache", type=FOLDER, envvar="EDGEASC_CACHE", help="Folder that keeps features between calls. [EDGEASC_CACHE]"
+    "--cache",
+    type=FOLDER,
+    help="Folder that keeps features between calls. Default: EDGEASC_CACHE, or the user's cache.",
 )
 runtime_option = click.option("--runtime", metavar="NAME", help="What computes; `edgeasc doctor` lists what is here.")
 threads_option = click.option(

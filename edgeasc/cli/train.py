@@ -52,6 +52,7 @@ def command(
       edgeasc train esc10 --data ESC-10 --fold 4 --set model.options.c=40 --out runs/c40
       edgeasc train bcresnet-mod-1 --data recordings --teacher runs/large --out runs/taught
     """
+    from edgeasc.data.cache import default_cache
     from edgeasc.data.layouts import open_dataset
     from edgeasc.data.split import split
     from edgeasc.files import read_json
@@ -62,10 +63,11 @@ def command(
     resolved = load_recipe(recipe, settings)
     dataset = open_dataset(data)
     parts = split(dataset, fold, resolved.data.validation, resolved.train.seed)
-    assumed({"--data": "built-in scenes"} if data is None else {}, quiet)
+    defaults = {"--data": "built-in scenes"} if data is None else {}
+    assumed(defaults | ({"--cache": str(default_cache())} if cache is None else {}), quiet)
     for text in (*dataset.notes, f"{dataset.name}: {len(parts.train)} clips to train on; {parts.rule}"):
         note(text, quiet)
-    run = train_run(resolved, dataset, parts, out, teacher, resume, progress_for(quiet), cache)
+    run = train_run(resolved, dataset, parts, out, teacher, resume, progress_for(quiet), cache or default_cache())
     if run.evaluate_file.is_file():
         document = read_json(run.evaluate_file, "evaluation")
         show(evaluation_blocks(document, str(out)), document, form)
