@@ -43,6 +43,7 @@ class Source:
     payload: bytes
     graph: IntegerGraph
     parity: Path | None = None
+    exact: bool = False  # trained with the integer-exact forward
 
 
 def export_artefacts(
@@ -104,8 +105,7 @@ def read_source(source: Path) -> Source:
     Raises:
         BadInput: neither, not finished, or not expressible as an integer graph.
     """
-    parity = None
-    path = source
+    parity, exact, path = None, False, source
     if source.is_dir():
         from edgeasc.runs import Run
 
@@ -113,6 +113,7 @@ def read_source(source: Path) -> Source:
         if run.info().kind != "compress" or run.info().state != "complete":
             raise BadInput("run", "not a completed compression; run `edgeasc compress` on it first", source)
         path, parity = run.onnx, run.parity if run.parity.is_file() else None
+        exact = run.recipe().quantize.exact_epochs > 0
     elif source.suffix.lower() != ".onnx":
         raise BadInput("export", "takes a compressed run folder or a quantised .onnx", source)
     payload = read_bytes(path, "ONNX")
@@ -120,7 +121,7 @@ def read_source(source: Path) -> Source:
         graph = read_onnx(payload)
     except BadInput as error:
         raise BadInput(error.what, error.why, path) from None
-    return Source(path, payload, graph, parity)
+    return Source(path, payload, graph, parity, exact)
 
 
 def tflite_payload(graph: IntegerGraph, converter: Converter = "direct") -> bytes:
@@ -151,7 +152,7 @@ def _artefacts(source: Source, onnx: bool, tflite: bool, converter: Converter) -
 def _inputs(source: Source, data: Path | None, clips: int) -> ParityInputs:
     """Parity inputs: of the run, of recordings, or seeded."""
     if source.parity is not None:
-        return read_parity(source.parity)
+        return replace(read_parity(source.parity), exact=source.exact)
     if data is not None:
         from edgeasc.export.recordings import recorded_inputs
 

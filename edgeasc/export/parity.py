@@ -42,6 +42,7 @@ class ParityInputs:
     reference: Logits | None = None  # [n, classes], of the numpy integer reference
     fake_quantised: Logits | None = None  # [n, classes]
     fake_quantised_by: str = "run"  # "run": the network in torch; "numpy": the float twin of the graph
+    exact: bool = False  # the network was trained with the integer-exact forward, whose logits `reference` are
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,7 @@ def measure_parity(
         MissingDependency: a required runtime is absent. UsageError: a required runtime is no rung.
     """
     check_required(require)
-    found = []
-    if inputs.reference is not None:
-        found.append(compare(REFERENCE, "stored logits", judges.reference, inputs.reference, judges.scale, EQUAL))
-    label = judges.label(FAKE_QUANTISED)
-    # How often double rounding changes the class is a question about recordings; on seeded noise it is only told.
-    near = NEAR if inputs.origin == "clips" else INFORMATION
-    found.append(compare(REFERENCE, label, judges.reference, judges.fake_quantised, judges.scale, near))
+    found = _reference_rungs(inputs, judges)
     for step in plan(form):
         for artefact in artefacts:
             if artefact.kind == step.kind:
@@ -115,6 +110,22 @@ def measure_parity(
         "rungs": [rung.as_json() for rung in found],
         "passed": all(rung.passed is not False for rung in found),
     }
+
+
+def _reference_rungs(inputs: ParityInputs, judges: Judges) -> list[Rung]:
+    """The numpy reference against what the run stored and against the fake-quantised network.
+
+    A network that was trained with the integer-exact forward is that forward: the reference has to equal it, and how
+    far the plain fake-quantised forward lies is only told. So it is on seeded noise, where classes mean nothing.
+    """
+    found = []
+    if inputs.reference is not None:
+        against = f"{FAKE_QUANTISED}, integer-exact" if inputs.exact else "stored logits"
+        found.append(compare(REFERENCE, against, judges.reference, inputs.reference, judges.scale, EQUAL))
+    near = INFORMATION if inputs.exact or inputs.origin == "random" else NEAR
+    label = judges.label(FAKE_QUANTISED)
+    found.append(compare(REFERENCE, label, judges.reference, judges.fake_quantised, judges.scale, near))
+    return found
 
 
 def check_required(require: Collection[str]) -> None:
@@ -193,13 +204,11 @@ def read_parity(path: Path) -> ParityInputs:
     Raises:
         BadInput: not a safetensors file, or tensors of another name, type or shape.
     """
-    import safetensors
-    import safetensors.numpy
-
+    library = _safetensors()
     payload = read_bytes(path, "parity inputs")
     try:
-        tensors = safetensors.numpy.load(payload)
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        tensors = library.numpy.load(payload)
+    except (library.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise BadInput("parity inputs", f"not a safetensors file ({error})", path) from None
     inputs = tensors.get("inputs")
     if inputs is None or inputs.dtype != np.int8 or inputs.ndim != 4 or not 0 < len(inputs) <= MAX_CLIPS:
@@ -219,22 +228,31 @@ def read_parity(path: Path) -> ParityInputs:
         found["reference"],
         found["fake_quantised"],
         "numpy" if said.get("fake_quantised") == "numpy" else "run",
+        said.get("exact") is True,
     )
 
 
 def write_parity(path: Path, inputs: ParityInputs) -> None:
     """Write `inputs` as `parity.safetensors`; its metadata says where they are from."""
-    import safetensors.numpy
-
     tensors: dict[str, NDArray[Any]] = {"inputs": inputs.inputs}
     if inputs.reference is not None:
         tensors["reference"] = inputs.reference
     if inputs.fake_quantised is not None:
         tensors["fake_quantised"] = inputs.fake_quantised
     whole = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
-    said = json.dumps({"inputs": inputs.origin, "fake_quantised": inputs.fake_quantised_by})
+    notes = {"inputs": inputs.origin, "fake_quantised": inputs.fake_quantised_by, "exact": inputs.exact}
+    said = json.dumps(notes)
     # One key: the library writes several in an order of its own, and equal content shall give equal bytes.
-    write_bytes(path, safetensors.numpy.save(whole, metadata={_SAID: said}))
+    write_bytes(path, _safetensors().numpy.save(whole, metadata={_SAID: said}))
+
+
+def _safetensors() -> Any:
+    """The library, or the error that names it."""
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise MissingDependency("safetensors", "not installed; pip install safetensors") from None
+    return safetensors
 
 
 def _said(payload: bytes) -> dict[str, Any]:

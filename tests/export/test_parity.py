@@ -225,3 +225,20 @@ def test_the_class_limit_of_the_reference_is_judged_on_recordings_and_told_on_no
     first = [measure_parity("int8", [], inputs, judges)["rungs"][0] for inputs in (noise, clips)]
     assert [rung["passed"] for rung in first] == [None, True]
     assert first[1]["limit"] == "top-1 >= 95 %" and first[0]["top1"] == first[1]["top1"]
+
+
+def test_a_network_trained_on_integers_is_judged_by_its_own_integers() -> None:
+    graph = dummy_graph()
+    noise = random_inputs(graph)
+    judges = compute_judges(graph, noise)
+    far = dataclasses.replace(judges, fake_quantised=-judges.fake_quantised)  # no class in common
+    inputs = dataclasses.replace(noise, origin="clips", reference=judges.reference, exact=True)
+    first, second = measure_parity("int8", [], inputs, far)["rungs"]
+    assert (first["against"], first["limit"], first["passed"]) == (
+        "fake-quantised, integer-exact",
+        "equal integers",
+        True,
+    )
+    assert second["passed"] is None
+    document = measure_parity("int8", [], dataclasses.replace(inputs, exact=False), far)
+    assert [rung["passed"] for rung in document["rungs"]] == [True, False]
