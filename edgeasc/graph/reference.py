@@ -32,6 +32,8 @@ from edgeasc.graph.model import (
     Sub,
 )
 
+CACHED_VALUES = 2**17  # int64 values of one tensor: a megabyte
+
 Int8 = NDArray[np.int8]
 Kernel = Callable[..., Int8]
 
@@ -61,10 +63,15 @@ class Reference:
         return tensors
 
     def logits(self, values: Int8) -> NDArray[np.float32]:
-        """Dequantised output `[B, n]`."""
+        """Dequantised output `[B, n]`, computed in batches whose tensors fit the cache."""
         output = self.graph[self.graph.output]
-        integers = self.run(values)[output.name].astype(np.float32)
-        return ((integers - np.float32(output.zero_point)) * output.scale).reshape(len(values), -1)
+        largest = max(tensor.size for tensor in self.graph.tensors.values())
+        step = max(1, CACHED_VALUES // largest)
+        integers = np.empty((len(values), output.size), dtype=np.float32)
+        for at in range(0, len(values), step):
+            part = self.run(values[at : at + step])[output.name]
+            integers[at : at + step] = part.reshape(len(part), -1)
+        return (integers - np.float32(output.zero_point)) * output.scale
 
 
 def run(graph: IntegerGraph, values: Int8) -> dict[str, Int8]:

@@ -30,12 +30,20 @@ def test_int8_form_equals_both_runtimes(layer: str, seed: int) -> None:
     np.testing.assert_array_equal(tflm(model, inputs), ours)
 
 
-@pytest.mark.parametrize("form", ["int8", "island"])
-def test_litert_rounds_once_as_the_simulation_does(form: str) -> None:
-    graph = bcresnet(form, seed=1)  # type: ignore[arg-type]
+@pytest.mark.parametrize("layer", ["norm0", "stem", "stage1.0.dw_f"])
+def test_litert_rounds_once_as_the_simulation_does(layer: str) -> None:
+    graph = upto(bcresnet("int8", seed=1), layer)
+    inputs = clips(graph, 6, 5)
+    steps = litert(tflite_bytes(graph), inputs).astype(int) - simulate.run(graph, inputs)[graph.output]
+    assert np.abs(steps).max() <= 2 and np.mean(steps != 0) <= 0.02  # ties in float32
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_litert_computes_islands_as_the_simulation_does(seed: int) -> None:
+    graph = bcresnet("island", seed=seed)
     inputs = clips(graph, 8, 5)
     steps = litert(tflite_bytes(graph), inputs).astype(int) - simulate.run(graph, inputs)[graph.output]
-    assert np.abs(steps).max() <= 1 and np.mean(steps != 0) <= 0.1
+    assert np.abs(steps).max() <= 3 and np.mean(np.abs(steps)) <= 0.5
 
 
 def test_island_form_is_nearer_to_the_simulation_than_double_rounding() -> None:
@@ -65,6 +73,15 @@ def test_logits_are_the_dequantised_output() -> None:
     logits = reference.logits(graph, inputs)
     assert logits.dtype == np.float32 and logits.shape == (3, 3)
     np.testing.assert_array_equal(logits, (integers - output.zero_point) * output.scale)
+
+
+def test_logits_do_not_depend_on_batching(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = bcresnet("int8", seed=0)
+    inputs = clips(graph, 5)
+    whole = reference.logits(graph, inputs)
+    monkeypatch.setattr(reference, "CACHED_VALUES", 1)
+    np.testing.assert_array_equal(reference.logits(graph, inputs), whole)
+    assert reference.logits(graph, inputs[:0]).shape == (0, 3)
 
 
 def test_every_tensor_is_returned() -> None:

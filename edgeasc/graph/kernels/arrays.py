@@ -27,8 +27,13 @@ def constant(values: NDArray[np.int64], like: Any) -> Any:
     return values if isinstance(like, np.ndarray) else like.new_tensor(values)
 
 
-def lookup(table: NDArray[np.int8], values: Any) -> Any:
-    """`table[value + 128]` for int64 `values` in [-128, 127]; `table` has 256 entries."""
+def every_int8() -> NDArray[np.int64]:
+    """-128 ... 127."""
+    return np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)
+
+
+def lookup(table: NDArray[Any], values: Any) -> Any:
+    """`table[value + 128]` as int64, for int64 `values` in [-128, 127]; `table` has 256 entries."""
     return constant(table.astype(np.int64), values)[values + 128]
 
 

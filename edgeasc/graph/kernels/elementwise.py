@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edgeasc.graph.kernels.arrays import output_range, requantizer
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeasc.graph.kernels.arrays import every_int8, lookup, output_range, requantizer
 from edgeasc.graph.model import Activation, Form, QTensor
 from edgeasc.graph.rounding import quantize_multiplier
 
@@ -14,15 +17,15 @@ LEFT_SHIFT = 20  # headroom given to both addends: 255 * 2^20 * 2 fits int32
 
 @dataclass(frozen=True)
 class SumParameters:
-    """Both addends are brought to the grid `2 * larger scale * 2^-20`, added, and requantised to the output."""
+    """Both addends are brought to the grid `2 * larger scale * 2^-20`, added, and requantised to the output.
+
+    The rescaled addend of every int8 value is in `tables`, 256 int64 numbers each, negated for a subtrahend.
+    """
 
     form: Form
-    zero_points: tuple[int, int]
-    multipliers: tuple[int, int]
-    shifts: tuple[int, int]
-    signs: tuple[int, int]
-    output_multiplier: int
-    output_shift: int
+    tables: tuple[NDArray[np.int64], NDArray[np.int64]]
+    multiplier: int
+    shift: int
     output_zero_point: int
     low: int
     high: int
@@ -55,35 +58,24 @@ def sum_parameters(
     subtract: bool = False,
 ) -> SumParameters:
     """Parameters of `first + second`, or of `first - second`."""
-    scales = float(first.scale), float(second.scale)
-    twice_larger = 2.0 * max(scales)
-    (m1, s1), (m2, s2) = (_multiplier(scale / twice_larger) for scale in scales)
-    output_multiplier, output_shift = _multiplier(twice_larger / ((1 << LEFT_SHIFT) * float(output.scale)))
+    twice_larger = 2.0 * max(float(first.scale), float(second.scale))
+
+    def rescaled(tensor: QTensor) -> NDArray[np.int64]:
+        multiplier, shift = _multiplier(float(tensor.scale) / twice_larger)
+        values = (every_int8() - tensor.zero_point) << LEFT_SHIFT
+        return np.asarray(requantizer(form)(values, multiplier, shift))
+
+    multiplier, shift = _multiplier(twice_larger / ((1 << LEFT_SHIFT) * float(output.scale)))
     low, high = output_range(output, activation)
-    return SumParameters(
-        form=form,
-        zero_points=(first.zero_point, second.zero_point),
-        multipliers=(m1, m2),
-        shifts=(s1, s2),
-        signs=(1, -1 if subtract else 1),
-        output_multiplier=output_multiplier,
-        output_shift=output_shift,
-        output_zero_point=output.zero_point,
-        low=low,
-        high=high,
-    )
+    tables = rescaled(first), -rescaled(second) if subtract else rescaled(second)
+    return SumParameters(form, tables, multiplier, shift, output.zero_point, low, high)
 
 
 def add(first: Any, second: Any, parameters: SumParameters) -> Any:
     """Sum or difference of two int64 arrays of int8 values, broadcast."""
-    p, requantize = parameters, requantizer(parameters.form)
-    total = sum(
-        requantize((value - zero_point) << LEFT_SHIFT, multiplier, shift) * sign
-        for value, zero_point, multiplier, shift, sign in zip(
-            (first, second), p.zero_points, p.multipliers, p.shifts, p.signs, strict=True
-        )
-    )
-    return (requantize(total, p.output_multiplier, p.output_shift) + p.output_zero_point).clip(p.low, p.high)
+    p = parameters
+    total = lookup(p.tables[0], first) + lookup(p.tables[1], second)
+    return (requantizer(p.form)(total, p.multiplier, p.shift) + p.output_zero_point).clip(p.low, p.high)
 
 
 def product_parameters(first: QTensor, second: QTensor, output: QTensor, form: Form) -> ProductParameters:

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, requantizer
+from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, every_int8, requantizer
 from edgeasc.graph.kernels.fixedpoint import divide_by_power, inverse_sqrt, logistic
 from edgeasc.graph.model import Form, QTensor
 from edgeasc.graph.rounding import quantize_multiplier
@@ -22,11 +22,6 @@ Table = NDArray[np.int8]
 
 _LOGISTIC_BITS = 4  # integer bits of the rescaled input
 _RSQRT_SHIFT = 20
-
-
-def every_int8() -> NDArray[np.int64]:
-    """-128 ... 127."""
-    return np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)
 
 
 def logistic_table(source: QTensor, form: Form) -> Table:
