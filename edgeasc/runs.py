@@ -226,6 +226,8 @@ class Run:
                 _lock(stream.fileno())
             except OSError:
                 raise UsageError("run", "another process is writing this run", self.path) from None
+            for torn in self.path.rglob(".*.part"):  # of a writer that was killed: nobody else writes here now
+                torn.unlink(missing_ok=True)
             yield
 
 
