@@ -74,7 +74,8 @@ def _count(artefact: Artefact) -> tuple[StoredCount, StoredCount, StoredModel]:
         from edgeasc.graph.tflite_read import read_tflite
 
         stored = read_tflite(artefact.payload)
-        return count_stored(share_bands(stored) if own else stored), count_stored(stored), stored
+        raw = count_stored(stored)
+        return (count_stored(share_bands(stored), by_content=False) if own else raw), raw, stored
     from edgeasc.graph.onnx_read import read_onnx
     from edgeasc.graph.onnx_stored import read_stored_onnx
 

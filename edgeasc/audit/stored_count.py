@@ -8,6 +8,7 @@ and index tables are listed apart.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from edgeasc.audit.document import Layer, Parameters, Uncounted
@@ -88,12 +89,15 @@ def packed_bytes(elements: int, bits: int) -> int:
     return -(-elements * bits // 8)
 
 
-def count_stored(model: StoredModel) -> StoredCount:
-    """Count every operator of `model`; a constant that is stored once counts once, at its first use."""
-    result, seen = StoredCount(), set[tuple[str, str, bytes]]()
+def count_stored(model: StoredModel, by_content: bool = True) -> StoredCount:
+    """Count every operator of `model`; a constant counts once, at its first use.
+
+    `by_content` makes equal constants one, as a file stores them; otherwise each tensor is one of its own.
+    """
+    result, seen = StoredCount(), set[Hashable]()
     live = _live(model)
     for operator, alive in zip(model.operators, live, strict=True):
-        own = _parameters(operator, model.tensors, seen, result)
+        own = _parameters(operator, model.tensors, seen, result, by_content)
         result.counted += own
         result.operators[operator.op] += 1
         sizes = sum_parameters(own)
@@ -151,8 +155,9 @@ def _per_slice(tensor: StoredTensor, axis: int) -> int:
 def _parameters(
     operator: StoredOperator,
     tensors: tuple[StoredTensor, ...],
-    seen: set[tuple[str, str, bytes]],
+    seen: set[Hashable],
     result: StoredCount,
+    by_content: bool,
 ) -> list[Counted]:
     """The parameters that `operator` is the first to use; what is none goes to the list of uncounted things."""
     own = []
@@ -160,7 +165,7 @@ def _parameters(
         tensor = tensors[index] if index >= 0 else None
         if tensor is None or tensor.data is None:
             continue
-        key = (tensor.content, tensor.dtype, tensor.zero_points.tobytes())
+        key = (tensor.content, tensor.dtype, tensor.zero_points.tobytes()) if by_content else index
         if key in seen:
             continue
         seen.add(key)

@@ -1,5 +1,6 @@
 """The same network counts the same, whichever file it comes from; a foreign file counts as stored."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import edgeasc
 from edgeasc.audit.document import ModelAudit
 from edgeasc.audit.memory import Step, live_bytes
 from edgeasc.export.dummy import dummy_graph
+from edgeasc.export.tflite import tflite_bytes
 from edgeasc.export.tflite.flatbuffer import Model, Operator, Tensor
 from edgeasc.graph.model import Conv
 
@@ -37,6 +39,17 @@ def test_counts_are_those_of_the_integer_graph(artefacts: Path) -> None:
     found = audited(artefacts / "int8.tflite").parameters
     assert (found.nonzero, found.nonzero_bytes) == (weights + biases, weights + 4 * biases)
     assert found.total == sum(conv.weight.size + conv.bias.size for conv in convs)
+
+
+def test_equal_biases_of_two_layers_of_ours_count_twice(tmp_path: Path) -> None:
+    graph = dummy_graph()
+    nodes = tuple(
+        dataclasses.replace(node, bias=np.zeros_like(node.bias)) if isinstance(node, Conv) else node
+        for node in graph.nodes
+    )
+    path = tmp_path / "zeros.tflite"
+    path.write_bytes(tflite_bytes(dataclasses.replace(graph, nodes=nodes)))
+    assert audited(path).parameters.total == sum(conv.weight.size + conv.bias.size for conv in graph.convs())
 
 
 def test_the_file_itself_stores_shared_weights_once_per_pattern_of_signs(artefacts: Path) -> None:
