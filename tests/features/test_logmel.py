@@ -73,6 +73,34 @@ def test_frames_do_not_depend_on_the_block_they_fall_in() -> None:
     np.testing.assert_allclose(late, alone, atol=1e-5)
 
 
+def test_a_long_clip_is_the_sum_of_its_chunks() -> None:
+    spec = LogMel(n_fft=256, win_length=256, hop_length=128, n_mels=20)
+    signal = np.random.default_rng(3).standard_normal(128 * 600).astype(np.float32)
+    whole = log_mel(signal, spec)
+    assert whole.shape == (20, 601)
+    late = log_mel(signal[128 * 290 :], spec)  # other frames share a chunk
+    np.testing.assert_allclose(whole[:, 300:], late[:, 10:], atol=1e-5)
+
+
+def test_loud_tones_beside_quiet_bands_are_as_precise_as_float64() -> None:
+    """130 dB between a tone and the floor: a float32 transform alone is off by 1e-3 log units here."""
+    spec = LogMel()
+    tone = (0.9 * np.sin(2 * np.pi * 3440.0 * np.arange(40_000) / 16_000)).astype(np.float32)
+    exact = librosa_log_mel(tone.astype(np.float64), spec)
+    assert np.abs(log_mel(tone, spec) - exact).max() < LOG_UNITS
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    spec = LogMel(n_fft=1024, win_length=1024, hop_length=320, n_mels=64)
+    signals = [np.random.default_rng(seed).standard_normal(20_000).astype(np.float32) for seed in range(40)]
+    alone = [log_mel(signal, spec) for signal in signals]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda signal: log_mel(signal, spec), signals))
+    assert all(np.array_equal(one, two) for one, two in zip(alone, together, strict=True))
+
+
 @pytest.mark.parametrize("bad", [np.zeros(0), np.zeros((2, 100)), np.float32(1.0)])
 def test_a_waveform_of_another_shape_is_refused(bad: np.ndarray) -> None:
     with pytest.raises(BadInput, match="one channel"):
