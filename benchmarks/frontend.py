@@ -165,15 +165,13 @@ def compared(name: str, dataset: Dataset, clips: tuple[Clip, ...]) -> dict[str, 
 def render(document: dict[str, Any]) -> None:
     """The result as a table."""
     print(f"{document['data']}; one thread; load {document['machine']['load_average']}")
-    print(
-        f"{'spec':10} {'edgeasc':>9} {'librosa':>9} {'prepared':>9} {'times':>6} {'proc.':>6} {'prep.':>6}  {'max diff':>9}    n"
-    )
+    columns = ("edgeasc", "librosa", "prepared", "times", "proc.", "prep.", "max diff", "n")
+    print(f"{'spec':10}" + "".join(f"{column:>10}" for column in columns))
     for timing, agreement in zip(document["timing"], document["agreement"], strict=True):
-        ours, theirs, prepared = timing["median_ms"].values()
-        print(
-            f"{timing['spec']:10} {ours:6.2f} ms {theirs:6.2f} ms {prepared:6.2f} ms {timing['times_librosa']:6.2f} "
-            f"{timing['times_librosa_processor']:6.2f} {timing['times_librosa_prepared']:6.2f}  {agreement['max_log_units']:9.1e} {agreement['n']:4}"
-        )
+        cells = [f"{milliseconds:.2f} ms" for milliseconds in timing["median_ms"].values()]
+        cells += [f"{timing[f'times_librosa{kind}']:.2f}" for kind in ("", "_processor", "_prepared")]
+        cells += [f"{agreement['max_log_units']:.1e}", str(agreement["n"])]
+        print(f"{timing['spec']:10}" + "".join(f"{cell:>10}" for cell in cells))
     print("passed" if document["passed"] else "a limit was missed")
 
 
