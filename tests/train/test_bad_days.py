@@ -40,7 +40,7 @@ import sys
 from pathlib import Path
 from tones import recipe, tones
 from edgeasc.train.run import train_run
-train_run(recipe(train={"epochs": 25}), *tones(), Path(sys.argv[1]), resume=True)
+train_run(recipe(train={"epochs": 40}), *tones(), Path(sys.argv[1]), resume=True)
 """
 
 
@@ -58,7 +58,7 @@ def test_disk_full_at_any_byte_of_a_checkpoint_keeps_the_old_one(tmp_path):
 
 @pytest.mark.slow
 def test_run_killed_again_and_again_ends_bit_identical(tmp_path):
-    long = recipe(train={"epochs": 25})
+    long = recipe(train={"epochs": 40})
     whole = train_run(long, *tones(), tmp_path / "whole")
     broken, rng, kills = Run(tmp_path / "broken"), np.random.default_rng(0), 0
     while kills < 4:
@@ -67,7 +67,7 @@ def test_run_killed_again_and_again_ends_bit_identical(tmp_path):
         deadline = time.monotonic() + 120  # the next finished epoch, then some random moment
         while process.poll() is None and time.monotonic() < deadline:
             if broken.optimizer.exists() and broken.optimizer.stat().st_mtime_ns != before:
-                time.sleep(rng.uniform(0, 0.2))
+                time.sleep(rng.uniform(0, 0.1))
                 break
             time.sleep(0.005)
         if process.poll() is not None:
@@ -82,4 +82,4 @@ def test_run_killed_again_and_again_ends_bit_identical(tmp_path):
     assert resumed.info().state == "complete"
     for name in ("best", "last", "optimizer", "evaluate_file"):
         assert getattr(resumed, name).read_bytes() == getattr(whole, name).read_bytes()
-    assert [row["epoch"] for row in resumed.history()] == [str(epoch) for epoch in range(1, 26)]
+    assert [row["epoch"] for row in resumed.history()] == [str(epoch) for epoch in range(1, 41)]
