@@ -10,7 +10,6 @@ EXTRA_OF = {
     "soxr": "audio",
     "torch": "train",
     "lightning": "train",
-    "safetensors": "train",
     "sklearn": "train",
     "tensorboard": "train",
     "onnxruntime": "onnx",
@@ -25,7 +24,7 @@ EXTRA_OF = {
     "jinja2": "report",
     "matplotlib": "report",
 }
-BASE = ("numpy", "click", "pydantic", "rich", "onnx", "tflite", "flatbuffers")
+BASE = ("numpy", "click", "pydantic", "rich", "onnx", "tflite", "flatbuffers", "safetensors")
 
 
 def missing(module: str | None) -> MissingDependency | None:
