@@ -12,7 +12,7 @@ from one_op import graph_of, random_conv, tensor
 
 from edgeasc.errors import BadInput
 from edgeasc.export.tflite import tflite_bytes
-from edgeasc.graph.model import Form, IntegerGraph, Mul
+from edgeasc.graph.model import Add, Form, IntegerGraph, Logistic, Mul, Node, Rsqrt, Sub
 
 CODES = {value: name for name, value in vars(tflite.BuiltinOperator).items() if not name.startswith("_")}
 FORMS: list[Form] = ["int8", "island"]
@@ -197,6 +197,24 @@ def test_a_scale_that_no_runtime_takes_is_refused_by_name(factor: float, what: s
     strange = graph_of(replace(node, scale=node.scale * np.float32(factor)), graph["input"], graph["output"])
     with pytest.raises(BadInput, match=f"conv: input scale .*{what}"):
         tflite_bytes(strange)
+
+
+@pytest.mark.parametrize(
+    ("node", "source", "output", "why"),
+    [
+        (Logistic("gate", ("x",), "y"), (0.1, 0), (1 / 255, -128), "gate: the output of LOGISTIC"),
+        (Logistic("gate", ("x",), "y"), (0.1, 0), (1 / 256, -127), "gate: the output of LOGISTIC"),
+        (Rsqrt("root", ("x",), "y"), (0.1, -127), (0.1, 0), "root: the input of RSQRT"),
+        (Add("sum", ("x", "x"), "y"), (1.0, 0), (1e-6, 0), "sum: the output scale"),
+        (Sub("difference", ("x", "x"), "y"), (1.0, 0), (1e-6, 0), "difference: the output scale"),
+    ],
+)
+def test_scales_that_a_kernel_refuses_are_refused_by_name(
+    node: Node, source: tuple[float, int], output: tuple[float, int], why: str
+) -> None:
+    ends = tensor("x", (1, 1, 2, 2), *source), tensor("y", (1, 1, 2, 2), *output)
+    with pytest.raises(BadInput, match=why):
+        tflite_bytes(graph_of(node, *ends))
 
 
 def test_two_layers_of_one_name_are_refused() -> None:

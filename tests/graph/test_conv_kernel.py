@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from judges import builtin_ref, tflm
+from judges import builtin_ref, litert, tflm
 from one_op import conv_output_shape, graph_of, random_conv, random_int8, tensor
 
 from edgeasc.errors import BadInput
 from edgeasc.export.tflite import tflite_bytes
-from edgeasc.graph import reference
+from edgeasc.graph import reference, simulate
 from edgeasc.graph.kernels.conv import accumulate, conv_parameters
 from edgeasc.graph.model import Conv, IntegerGraph
 
@@ -51,6 +51,12 @@ def test_conv_equals_both_runtimes(name: str, seed: int) -> None:
     ours, model = reference.run(graph, clips)["output"], tflite_bytes(graph)
     np.testing.assert_array_equal(builtin_ref(model, clips), ours)
     np.testing.assert_array_equal(tflm(model, clips), ours)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_litert_equals_the_simulation(name: str) -> None:
+    graph, clips = case(name, 0)
+    np.testing.assert_array_equal(litert(tflite_bytes(graph), clips), simulate.run(graph, clips)["output"])
 
 
 def test_the_cases_reach_every_kind_of_output() -> None:

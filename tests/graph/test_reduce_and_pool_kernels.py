@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from judges import builtin_ref, tflm
+from judges import builtin_ref, litert, tflm
 from one_op import graph_of, random_int8, random_scale, random_zero_point, tensor
 
 from edgeasc.errors import BadInput
@@ -49,6 +49,13 @@ def test_mean_is_within_one_step_of_the_real_one(axes: tuple[Axis, ...], keep: b
         graph, clips = random_mean(axes, keep, seed)
         steps = reference.run(graph, clips)["y"].astype(int) - simulate.run(graph, clips)["y"]
         assert np.abs(steps).max() <= 1
+
+
+@pytest.mark.parametrize(("axes", "keep"), MEANS)
+def test_litert_equals_the_simulation(axes: tuple[Axis, ...], keep: bool) -> None:
+    for seed in range(4):
+        graph, clips = random_mean(axes, keep, seed)
+        np.testing.assert_array_equal(litert(tflite_bytes(graph), clips), simulate.run(graph, clips)["y"])
 
 
 def test_mean_over_a_long_clip_equals_both_runtimes() -> None:

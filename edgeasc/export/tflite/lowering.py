@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from edgeasc.errors import BadInput
 from edgeasc.export.tflite.conv import lower_conv
 from edgeasc.export.tflite.flatbuffer import MIN_RUNTIME
@@ -58,13 +60,20 @@ def tflite_bytes(graph: IntegerGraph) -> bytes:
 
 
 def _lower_add(node: Add, emitter: Emitter) -> None:
-    inputs = [emitter.source(name) for name in node.inputs]
+    inputs = _addends(node, emitter)
     emitter.add(inputs, emitter.output(node.output, node.name), ACTIVATIONS[node.activation])
 
 
 def _lower_sub(node: Sub, emitter: Emitter) -> None:
-    inputs = [emitter.source(name) for name in node.inputs]
+    inputs = _addends(node, emitter)
     emitter.sub(inputs, emitter.output(node.output, node.name))
+
+
+def _addends(node: Node, emitter: Emitter) -> list[int]:
+    largest = max(float(emitter.graph[name].scale) for name in node.inputs)
+    if not 2 * largest < 2**20 * float(emitter.graph[node.output].scale):  # the kernels abort the process
+        raise BadInput("tflite", f"{node.name}: the output scale is less than 2^-19 of an input scale")
+    return [emitter.source(name) for name in node.inputs]
 
 
 def _lower_mul(node: Mul, emitter: Emitter) -> None:
@@ -100,23 +109,30 @@ def _lower_max_pool(node: MaxPool, emitter: Emitter) -> None:
     )
 
 
-def _lower_unary(code: str) -> Callable[[Node, Emitter], None]:
-    def lower(node: Node, emitter: Emitter) -> None:
-        index = emitter.source(node.inputs[0])
-        emitter.unary(code, index, emitter.output(node.output, node.name))
+def _lower_logistic(node: Logistic, emitter: Emitter) -> None:
+    output = emitter.graph[node.output]
+    if output.scale != np.float32(1 / 256) or output.zero_point != -128:
+        raise BadInput("tflite", f"{node.name}: the output of LOGISTIC must have scale 1/256 and zero point -128")
+    index = emitter.source(node.inputs[0])
+    emitter.unary("LOGISTIC", index, emitter.output(node.output, node.name))
 
-    return lower
+
+def _lower_rsqrt(node: Rsqrt, emitter: Emitter) -> None:
+    if emitter.graph[node.inputs[0]].zero_point != -128:  # the kernels refuse negative values when they meet one
+        raise BadInput("tflite", f"{node.name}: the input of RSQRT must have zero point -128")
+    index = emitter.source(node.inputs[0])
+    emitter.unary("RSQRT", index, emitter.output(node.output, node.name))
 
 
 _LOWERINGS: dict[type[Node], Callable[[Any, Emitter], None]] = {
     Add: _lower_add,
     Conv: lower_conv,
-    Logistic: _lower_unary("LOGISTIC"),
+    Logistic: _lower_logistic,
     MaxPool: _lower_max_pool,
     Mean: _lower_mean,
     Mul: _lower_mul,
     ResNorm: lower_resnorm,
-    Rsqrt: _lower_unary("RSQRT"),
+    Rsqrt: _lower_rsqrt,
     Silu: lower_silu,
     Sub: _lower_sub,
 }
