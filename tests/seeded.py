@@ -39,4 +39,3 @@ def quantised(form: Form, **options: object) -> QuantNet:
     net = QuantNet(lively_network(**options), form, SHAPE).eval()
     net.observe([features(16, 100), features(16, 101)])
     return net
-
