@@ -15,6 +15,7 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: demo test check base clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
+.PRECIOUS: .venv-base-%/ready
 
 demo: .venv-demo/ready
 	.venv-demo/bin/edgeasc demo

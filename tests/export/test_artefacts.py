@@ -112,6 +112,7 @@ def lying_tflite(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "tflite_bytes", wrong)
 
 
+@pytest.mark.needs("onnxruntime", "ai_edge_litert")
 def test_a_missed_rung_fails_the_export_and_leaves_nothing(
     onnx_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_missed_rung_fails_the_export_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.needs("onnxruntime", "ai_edge_litert")
 def test_a_missed_rung_leaves_the_earlier_export(
     onnx_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def test_every_installed_runtime_works_and_every_other_names_its_command() -> No
             assert row["works"] is None and "pip install" in row["install"], row
 
 
+@pytest.mark.needs("onnxruntime", "ai_edge_litert")
 @pytest.mark.usefixtures("light")
 def test_a_broken_runtime_is_named_and_fails_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys

@@ -62,6 +62,7 @@ def test_reference_kernels_equal_the_numpy_reference(runtime: str) -> None:
     assert (rung["equal"], rung["max_steps"], rung["limit"], rung["passed"]) == (200, 0, "equal integers", True)
 
 
+@pytest.mark.needs("onnxruntime", "ai_edge_litert")
 def test_a_wrong_weight_in_the_artefact_is_found() -> None:
     graph = dummy_graph()
     place, node = next((i, n) for i, n in enumerate(graph.nodes) if isinstance(n, Conv) and n.name == "classifier")
@@ -75,6 +76,7 @@ def test_a_wrong_weight_in_the_artefact_is_found() -> None:
     assert "tflm against numpy reference: 0 of 200 clips equal" in str(ParityFailed(document)) or "tflm" not in ran
 
 
+@pytest.mark.needs("onnxruntime", "ai_edge_litert")
 def test_an_absent_runtime_is_a_rung_that_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = {name: dataclasses.replace(RUNTIMES[name], module="no_such_module") for name in NATIVE}
     monkeypatch.setattr("edgeasc.runtime.catalogue.RUNTIMES", {**RUNTIMES, **absent})
@@ -85,6 +87,7 @@ def test_an_absent_runtime_is_a_rung_that_names_the_install_command(monkeypatch:
         assert rung["passed"] is None and rung["why"].startswith("not run: pip install"), rung
 
 
+@pytest.mark.needs("onnxruntime", "ai_edge_litert")
 def test_a_required_runtime_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = dataclasses.replace(RUNTIMES["tflm"], module="no_such_module")
     monkeypatch.setattr("edgeasc.runtime.catalogue.RUNTIMES", {**RUNTIMES, "tflm": absent})
@@ -97,6 +100,7 @@ def test_requiring_what_is_no_rung_is_refused() -> None:
         check_required(["tflmm"])
 
 
+@pytest.mark.needs("onnxruntime", "ai_edge_litert")
 def test_a_runtime_that_dies_fails_its_rung_only(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

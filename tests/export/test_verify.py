@@ -95,6 +95,7 @@ def test_another_front_end_is_found(folder: Path) -> None:
     assert "features digest" in failed(folder)
 
 
+@pytest.mark.needs("onnxruntime", "ai_edge_litert")
 def test_a_tflite_of_another_network_is_found_by_parity(folder: Path, tmp_path: Path) -> None:
     from edgeasc.export.dummy import dummy_graph
     from edgeasc.export.tflite import tflite_bytes
