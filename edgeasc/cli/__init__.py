@@ -16,12 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done, 1 a check failed, 2 usage, 3 bad input file, 4 something is not installed, 5 a resource ran out,
     130 interrupted.
     """
-    from edgeasc.cli.failures import report_failure, warnings_as_lines
+    from edgeasc.cli.failures import report_failure, termination_as_interrupt, warnings_as_lines
     from edgeasc.cli.group import edgeasc
 
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with warnings_as_lines():
+        with warnings_as_lines(), termination_as_interrupt():
             code = edgeasc.main(words, prog_name="edgeasc", standalone_mode=False)
         sys.stdout.flush()
     except SystemExit as error:

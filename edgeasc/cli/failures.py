@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from edgeasc.extras import missing
 from edgeasc.tables import printable
 
 INTERRUPTED = 130  # 128 + SIGINT
+TERMINATED = 143  # 128 + SIGTERM
 INTERNAL = 1
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
 
@@ -29,8 +32,9 @@ def report_failure(error: BaseException, debug: bool) -> int:
     if debug and not isinstance(error, click.exceptions.Abort):
         traceback.print_exception(error)
     if isinstance(error, (KeyboardInterrupt, click.exceptions.Abort)):
-        _print_line("interrupted")
-        return INTERRUPTED
+        ended = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
+        _print_line("terminated" if ended else "interrupted")
+        return TERMINATED if ended else INTERRUPTED
     named = named_error(error)
     if named is None:
         _print_line(f"internal error: {type(error).__name__}: {error} (run with --debug for the traceback)")
@@ -54,6 +58,27 @@ def named_error(error: BaseException) -> EdgeascError | None:
     if isinstance(error, OSError) and error.filename is not None:
         return BadInput("file", error.strerror or str(error), os.fsdecode(error.filename))
     return None
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which leaves a resumable run as an interrupt from the keyboard does."""
+
+
+@contextlib.contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Raise `Terminated` in the main thread when the process is asked to end."""
+
+    def terminate(*_: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # Python delivers signals to that one alone
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextlib.contextmanager

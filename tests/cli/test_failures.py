@@ -117,7 +117,10 @@ def test_the_verbs_are_the_files_of_the_room() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_an_interrupt_ends_with_130_and_one_line() -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_ends_with_its_code_and_one_line(number: signal.Signals, code: int, word: str) -> None:
     program = "import edgeasc.cli.audit, sys, time\nfrom edgeasc.cli import main\n"
     program += "edgeasc.cli.audit.command.callback = lambda **_: (print('ready', flush=True), time.sleep(30))\n"
     program += "sys.exit(main(['audit', 'x']))"
@@ -127,10 +130,10 @@ def test_an_interrupt_ends_with_130_and_one_line() -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         time.sleep(0.1)
-        child.send_signal(signal.SIGINT)
+        child.send_signal(number)
         _, errors = child.communicate(timeout=20)
-    assert child.returncode == 130
-    assert errors.strip() == "edgeasc: error: interrupted"
+    assert child.returncode == code
+    assert errors.strip() == f"edgeasc: error: {word}"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
