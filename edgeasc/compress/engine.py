@@ -41,6 +41,7 @@ class Engine(Protocol):
         network: nn.Module,
         training: ClipArrays,
         recipe: Recipe,
+        plan: Plan,
         input_shape: tuple[int, ...],
         teacher: nn.Module,
         checkpoint: Checkpoint | None,
@@ -70,25 +71,30 @@ class Native:
         network: nn.Module,
         training: ClipArrays,
         recipe: Recipe,
+        plan: Plan,
         input_shape: tuple[int, ...],
         teacher: nn.Module,
         checkpoint: Checkpoint | None,
         progress: Progress | None,
     ) -> QuantNet:
         net = QuantNet(network.eval(), recipe.quantize.form, input_shape)
-        train_on_grid(net, training, recipe, teacher=teacher, checkpoint=checkpoint, progress=progress)
+        train_on_grid(net, training, recipe, plan, teacher=teacher, checkpoint=checkpoint, progress=progress)
         return net.eval()
 
 
-ENGINES = ("native",)
+ENGINES = ("native", "nncf")
 
 
 def find_engine(name: str) -> Engine:
     """The engine called `name`.
 
     Raises:
-        UsageError: no such engine.
+        UsageError: no such engine. MissingDependency: when it works, if its library is not installed.
     """
     if name == "native":
         return Native()
+    if name == "nncf":
+        from edgeasc.compress.nncf_engine import Nncf
+
+        return Nncf()
     raise UsageError("--engine", f"unknown engine {name!r}{nearest(name, list(ENGINES))}")

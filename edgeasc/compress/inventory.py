@@ -33,8 +33,11 @@ def costs_of(network: nn.Module, rule: str, form: Form) -> Costs:
     total = sum(weight.numel() for weight in weights.values())
     if rule == "deployed":
         steps = fold_network(copy.deepcopy(network).eval(), form)
-        biases = sum(s.offset.numel() for s in steps if isinstance(s, ConvStep) and s.offset.requires_grad)
-        return Costs(rule, total, len(weights), BIAS_BYTES * biases, f"{biases:,} biases at 32 bits")
+        convs = [step for step in steps if isinstance(step, ConvStep) and step.offset.requires_grad]
+        biases = sum(step.offset.numel() for step in convs if step.gain is None)
+        offsets = sum(step.offset.numel() for step in convs if step.gain is not None)
+        name = f"{biases:,} biases at 32 bits"
+        return Costs(rule, total, len(weights), BIAS_BYTES * biases, name, offsets=offsets, offset_bytes=BIAS_BYTES)
     if rule == "qti-report":
         others = sum(parameter.numel() for parameter in network.parameters()) - total
         return Costs(rule, total, len(weights), 2 * others, f"{others:,} other parameters at 16 bits")

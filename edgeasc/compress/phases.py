@@ -64,6 +64,7 @@ def train_on_grid(
     net: QuantNet,
     training: ClipArrays,
     recipe: Recipe,
+    plan: Plan,
     *,
     teacher: nn.Module | None = None,
     checkpoint: Checkpoint | None = None,
@@ -72,15 +73,16 @@ def train_on_grid(
     """Quantisation-aware training of `net` in place; the last `exact_epochs` run the integer kernels.
 
     The grids follow the ranges seen on training clips until the exact epochs begin, and then stay. In the end `net`
-    is in `exact` mode.
+    is in `exact` mode. Sub-band biases that the plan has no room for go step by step until then.
     """
     spec = recipe.quantize
-    exact_from = spec.epochs - min(spec.exact_epochs, spec.epochs)
+    exact_from = max(1, spec.epochs - min(spec.exact_epochs, spec.epochs))
 
     def before_epoch(epoch: int) -> None:
-        if epoch < max(exact_from, 1):
+        if epoch < exact_from:
             net.observe(plain_inputs(training, recipe))
-        net.mode = "fake" if epoch < exact_from else "exact"
+            net.keep_offsets(ramped_keep(plan.keep_offsets, plan.costs.offsets, epoch, exact_from))
+        net.mode = "fake" if epoch < exact_from or spec.exact_epochs == 0 else "exact"
 
     phase = Phase.of(recipe, "quantize", epochs=spec.epochs, lr=spec.lr, warmup_epochs=0.0, precision="32")
     hooks = Hooks(before_epoch=before_epoch)

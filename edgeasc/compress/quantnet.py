@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from edgeasc.compress.exact import ExactKernels
 from edgeasc.compress.fold import INPUT, fold_network
+from edgeasc.compress.prune import offset_masks
 from edgeasc.compress.steps import Constant, ConvStep, LogisticStep, Step, straight_through
 from edgeasc.graph.kernels.conv import conv_parameters
 from edgeasc.graph.model import Form, IntegerGraph, Node, QTensor
@@ -159,6 +160,16 @@ class QuantNet(nn.Module):
                 scales[at], zero_points[at] = scales[source], zero_points[source]
         self.scales.copy_(scales)
         self.zero_points.copy_(zero_points)
+
+    def keep_offsets(self, keep: int) -> None:
+        """Set all but `keep` of the sub-band biases to zero, the least audible first; all of them: no change."""
+        banded = {s.name: s for s in self.ordered() if isinstance(s, ConvStep) and s.gain is not None}
+        if keep >= sum(step.offset.numel() for step in banded.values()):
+            return
+        offsets = {name: step.offset * step.offset_mask for name, step in banded.items()}
+        masks = offset_masks(offsets, {name: float(self.scales[self.index[name]]) for name in banded}, keep)
+        for name, step in banded.items():
+            step.offset_mask.copy_(masks[name])
 
     def tensors(self) -> dict[str, QTensor]:
         """The grids as tensors of the integer graph."""

@@ -224,7 +224,7 @@ class _Job:
             self.prune(engine, plan, training, teacher)
             stages.append(Stage("pruned", evaluate(network_predict(self.network), None)))
         net = engine.quantize(
-            self.network, training, self.recipe, self.input_shape, teacher, self.checkpoint(), self.progress
+            self.network, training, self.recipe, plan, self.input_shape, teacher, self.checkpoint(), self.progress
         )
         graph = net.freeze(self.metadata())
         payload = onnx_bytes(graph)
@@ -303,6 +303,7 @@ class _Job:
                 "budget_bytes": plan.budget,
                 "planned_bytes": plan.planned_bytes,
                 "keep": plan.keep,
+                "keep_offsets": plan.keep_offsets,
                 "sparsity": plan.sparsity,
             },
             "nonzero_bytes": counted.nonzero_bytes,

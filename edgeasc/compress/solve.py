@@ -23,6 +23,8 @@ class Costs:
         fixed_bytes: everything that pruning does not touch (biases, norms).
         fixed_name: what that is, in words.
         weight_bytes: bytes of one kept weight.
+        offsets: sub-band biases, of which a part may go: four bands of a channel often do with fewer.
+        offset_bytes: bytes of one kept sub-band bias.
     """
 
     rule: str
@@ -31,15 +33,17 @@ class Costs:
     fixed_bytes: int
     fixed_name: str
     weight_bytes: int = 1
+    offsets: int = 0
+    offset_bytes: int = 4
 
-    def total(self, keep: int) -> int:
-        """Bytes with `keep` weights."""
-        return self.fixed_bytes + keep * self.weight_bytes
+    def total(self, keep: int, keep_offsets: int) -> int:
+        """Bytes with `keep` weights and `keep_offsets` sub-band biases."""
+        return self.fixed_bytes + keep * self.weight_bytes + keep_offsets * self.offset_bytes
 
     @property
     def smallest(self) -> int:
         """Bytes of the smallest network that still has a weight in every layer."""
-        return self.total(self.layers)
+        return self.total(self.layers, 0)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Plan:
     costs: Costs
     budget: int | None
     keep: int
+    keep_offsets: int
 
     @property
     def sparsity(self) -> float:
@@ -58,15 +63,16 @@ class Plan:
     @property
     def planned_bytes(self) -> int:
         """Bytes of the plan; rounding to 8 bits may turn a few more weights to zero."""
-        return self.costs.total(self.keep)
+        return self.costs.total(self.keep, self.keep_offsets)
 
     def sentence(self) -> str:
         """The plan for people."""
         costs = self.costs
         goal = "no budget given" if self.budget is None else f"budget {format_size(self.budget)}"
+        offsets = f"{self.keep_offsets:,} of {costs.offsets:,} sub-band biases at 32 bits, " if costs.offsets else ""
         return (
             f"{goal} under rule {costs.rule}: keep {self.keep:,} of {costs.weights:,} convolution weights "
-            f"({100 * self.sparsity:.1f} % zeros) at 8 bits, {costs.fixed_name} {costs.fixed_bytes:,} B, "
+            f"({100 * self.sparsity:.1f} % zeros) at 8 bits, {offsets}{costs.fixed_name} {costs.fixed_bytes:,} B, "
             f"together {format_size(self.planned_bytes)}"
         )
 
@@ -81,12 +87,12 @@ def solve_budget(costs: Costs, budget: int | None, sparsity: float | None = None
     if sparsity is not None:
         if not 0.0 <= sparsity < 1.0:
             raise UsageError("sparsity", f"{sparsity} is not in [0, 1)")
-        keep = max(costs.layers, round((1.0 - sparsity) * costs.weights))
+        keep, keep_offsets = max(costs.layers, round((1.0 - sparsity) * costs.weights)), costs.offsets
     elif budget is not None:
-        keep = min(costs.weights, (budget - costs.fixed_bytes) // costs.weight_bytes)
+        keep, keep_offsets = _shared_out(costs, budget)
     else:
         raise UsageError("compress", "give --budget (such as 128KiB) or --sparsity")
-    plan = Plan(costs, budget, keep)
+    plan = Plan(costs, budget, keep, keep_offsets)
     if budget is not None and (keep < costs.layers or plan.planned_bytes > budget):
         raise CheckFailed(
             "budget",
@@ -95,3 +101,14 @@ def solve_budget(costs: Costs, budget: int | None, sparsity: float | None = None
             "take a narrower network or a larger budget",
         )
     return plan
+
+
+def _shared_out(costs: Costs, budget: int) -> tuple[int, int]:
+    """Weights and sub-band biases that fit: the same part of both, and what is left over in weights."""
+    spare = budget - costs.fixed_bytes
+    whole = costs.weights * costs.weight_bytes + costs.offsets * costs.offset_bytes
+    keep_offsets = int(costs.offsets * min(1.0, max(0.0, spare / whole)))
+    keep = (spare - keep_offsets * costs.offset_bytes) // costs.weight_bytes
+    if keep < costs.layers:
+        keep_offsets, keep = 0, spare // costs.weight_bytes
+    return min(costs.weights, keep), keep_offsets

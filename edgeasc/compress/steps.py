@@ -125,9 +125,11 @@ class ConvStep(Step):
         self.gain = None if gain is None else nn.Parameter(gain)
         self.mask: Tensor
         self.register_buffer("mask", (weight != 0).to(weight.dtype))
+        self.offset_mask: Tensor
+        self.register_buffer("offset_mask", torch.ones_like(offset))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.affine(x, self.weight * self.mask, self.offset)
+        return self.affine(x, self.weight * self.mask, self.offset * self.offset_mask)
 
     def affine(self, x: Tensor, weight: Tensor, offset: Tensor) -> Tensor:
         """The layer with the given weights and offsets."""
@@ -148,7 +150,7 @@ class ConvStep(Step):
         grid = float(tensors[self.inputs[0]].scale) * frozen.scale.astype(np.float64)
         real = (frozen.bias * grid).astype(np.float32)  # [bands, C]
         on_grid = torch.from_numpy(np.ascontiguousarray(real[0] if self.gain is None else real.T)).to(self.offset)
-        return self.affine(x, weight, straight_through(self.offset, on_grid))
+        return self.affine(x, weight, straight_through(self.offset * self.offset_mask, on_grid))
 
     def weight_scale(self, tensors: Tensors) -> NDArray[np.float32]:
         """Per-channel weight scale max|w| / 127, not so small that the bias would leave int32.
@@ -158,7 +160,7 @@ class ConvStep(Step):
         weight = (self.weight.detach() * self.mask).cpu().numpy()
         largest = np.abs(weight).reshape(len(weight), -1).max(axis=1).astype(np.float32)
         s_in, s_out = tensors[self.inputs[0]].scale, tensors[self.name].scale
-        offset = self.offset.detach().cpu().numpy().astype(np.float64)
+        offset = (self.offset * self.offset_mask).detach().cpu().numpy().astype(np.float64)
         gain = np.ones_like(offset) if self.gain is None else self.gain.detach().cpu().numpy().astype(np.float64)
         reach = np.abs(offset) / np.maximum(np.abs(gain), 1e-30) / float(s_in) / MAX_BIAS
         # A band whose gain is almost zero is cut by `band_scales`; it must not coarsen the others.
@@ -172,7 +174,7 @@ class ConvStep(Step):
         scale = self.weight_scale(tensors)
         own = (self.weight.detach() * self.mask).cpu().numpy()
         weight = np.clip(np.rint(own / scale[:, None, None, None]), -127, 127).astype(np.int8)
-        offset = self.offset.detach().cpu().numpy()
+        offset = (self.offset * self.offset_mask).detach().cpu().numpy()
         if self.gain is None:
             scales, sign = band_scales(weight, scale, np.ones((1, len(scale)), np.float32), s_in, s_out)
             weight = weight * sign[0][:, None, None, None]  # a channel that cannot move the output is stored as zeros

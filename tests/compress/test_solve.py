@@ -45,3 +45,22 @@ def test_neither_budget_nor_sparsity_is_refused() -> None:
 def test_a_sparsity_outside_zero_to_one_is_refused(sparsity: float) -> None:
     with pytest.raises(UsageError, match="not in"):
         solve_budget(MOD_8, None, sparsity=sparsity)
+
+
+DEPLOYED_1 = Costs("deployed", 6_215, 33, 4 * 260, "260 biases", offsets=660)
+
+
+@given(budget=st.integers(DEPLOYED_1.smallest, 12_000))
+def test_sub_band_biases_share_the_budget_and_the_rest_goes_to_weights(budget: int) -> None:
+    plan = solve_budget(DEPLOYED_1, budget)
+    assert plan.planned_bytes <= budget
+    assert budget - plan.planned_bytes < 1 or plan.keep == DEPLOYED_1.weights
+
+
+def test_a_budget_of_4_kib_leaves_a_third_of_weights_and_sub_band_biases() -> None:
+    plan = solve_budget(DEPLOYED_1, 4096)
+    assert 0.3 < plan.keep / 6_215 < 0.4 and 0.3 < plan.keep_offsets / 660 < 0.4
+
+
+def test_a_generous_budget_keeps_all_sub_band_biases() -> None:
+    assert solve_budget(DEPLOYED_1, 20_000).keep_offsets == 660
