@@ -10,7 +10,7 @@ to it within 1e-4 log units. Four steps differ from the textbook, not in their r
   swamp a band 90 dB below. The windowed frame is therefore differenced, v[n] = u[n] - a u[n-1], which flattens the
   spectra of most sounds, and the filters are divided by |1 - a exp(-i w)|^2, which is exact.
 * What noise is left has a known size, so the frames where it could still matter (a whistle, a rooster) are done
-  again in float64: no frame of white noise, about one in ten of real clips with the default spec.
+  again in float64: no frame of white noise, about one in seven of real clips with the default spec.
 """
 
 from __future__ import annotations
@@ -28,12 +28,16 @@ from edgeasc.features.filterbank import hann_window, mel_matrix
 from edgeasc.specs import LogMel
 
 _BLOCK = 32  # frames transformed together: input and spectrum of one block fit in 1 MiB at n_fft 4096
+_BLOCK64 = 8  # the same in float64; few frames come here
+_LANES = 4  # frames that the transform takes side by side in one vector register; odd ones are done one by one
 _CHUNK = 256  # frames whose power spectra are held at a time: 2 MiB at n_fft 4096, however long the clip
 _GROUP = 16  # mel filters multiplied together
 _TOLERANCE = 1e-4  # log units
+_NOISE_RMS, _NOISE_PEAK = np.float32(3.0), np.float32(0.25)  # of a float32 transform, see `_power`
+_EPS = np.finfo(np.float32).eps
 _DIFFERENCE = 0.5  # the a above: four times fewer frames of real clips need float64 than with 0, or than with 0.95
 
-Band = tuple[slice, slice, NDArray[np.float32]]  # filters, their bins, weights [filters, bins]
+Band = tuple[slice, slice, NDArray[np.float32]]  # filters, their bins, weights [bins, filters]
 
 
 class LogMelFrontEnd:
@@ -52,12 +56,10 @@ class LogMelFrontEnd:
         angle = np.linspace(0.0, np.pi, mel.shape[1])
         flattening = 1.0 + _DIFFERENCE**2 - 2.0 * _DIFFERENCE * np.cos(angle)  # |1 - a exp(-i w)|^2
         self._bands, self._bands64 = _banded(mel / flattening), _banded(mel)
+        self._mean = np.full(mel.shape[1], 1.0 / mel.shape[1], np.float32)
         # Mean weight with which a filter passes white noise on the power of its own band; empty filters have none.
         passed = np.square(mel) @ (1.0 / flattening)
         self._weight = np.sqrt(passed / np.maximum(mel.sum(axis=1), 1e-30)).astype(np.float32)[:, None]
-        # Rounding noise in units of eps * rms(spectrum), with room for its peaks: measured against float64 on real
-        # clips, tones and chirps. Lengths other than powers of two take more roundings.
-        self._noise = 5.0 if spec.n_fft & (spec.n_fft - 1) == 0 else 6.0
 
     def __call__(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-mel spectrogram of `waveform` [n_samples], float32 [n_mels, n_frames], in log units.
@@ -77,9 +79,9 @@ class LogMelFrontEnd:
 
     def _mel_spectrogram(self, frames: NDArray[np.float32], differences: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mel power of some frames, [n_mels, n_frames]."""
-        power = self._power(frames, differences)
+        power, noise = self._power(frames, differences)
         result = _mel_power(self._bands, power, self.spec.n_mels)
-        noisy = np.flatnonzero(self._log_error(result, power) > _TOLERANCE)
+        noisy = np.flatnonzero(self._log_error(result, noise) > _TOLERANCE)
         if noisy.size:
             result[:, noisy] = _mel_power(self._bands64, self._power64(frames, noisy), self.spec.n_mels)
         return result
@@ -99,54 +101,62 @@ class LogMelFrontEnd:
         n_frames = (padded.size - length) // self.spec.hop_length + 1
         return as_strided(padded, (n_frames, length), (self.spec.hop_length * step, step), writeable=False)
 
-    def _power(self, frames: NDArray[np.float32], differences: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Power spectra of the differenced frames, [n_frames, n_bins]."""
+    def _power(
+        self, frames: NDArray[np.float32], differences: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Power spectra of the differenced frames, [n_frames, n_bins], and the rounding noise in each, [n_frames].
+
+        The noise is eps * (3 rms + 0.25 peak) of the spectrum, room for its own peaks included: measured against
+        float64 on 107 real clips, 150 rendered ones and 41 tones with seven specs. With it, the largest error that
+        `_log_error` let by was 8e-5 log units.
+        """
         n_fft, length = self.spec.n_fft, self.spec.win_length
-        power = self._kept("power", _CHUNK, n_fft // 2 + 1)[: len(frames)]
-        padded = self._kept("padded", _BLOCK, n_fft)  # what lies behind the window stays zero
-        part = self._kept("part", _BLOCK, length)
+        power = self._kept("power", _CHUNK, n_fft // 2 + 1, np.float32)
+        padded = self._kept("padded", _BLOCK, n_fft, np.float32)  # what lies behind the window stays zero
+        part = self._kept("part", _BLOCK, length, np.float32)
+        noise = np.empty(len(frames), np.float32)
         for start in range(0, len(frames), _BLOCK):
             stop = min(start + _BLOCK, len(frames))
             windowed, small = padded[: stop - start, :length], part[: stop - start]
             np.multiply(differences[start:stop], self._window, out=windowed)
             windowed += np.multiply(frames[start:stop], self._slope, out=small)
-            _power_spectrum(padded[: stop - start], power[start:stop])
-        return power
-
-    def _kept(self, name: str, rows: int, columns: int) -> NDArray[np.float32]:
-        """Memory [rows, columns] that this thread keeps from call to call: fresh pages cost a third of the time
-        of a transform. Zero when first handed out."""
-        held: NDArray[np.float32] | None = getattr(self._memory, name, None)
-        if held is None:
-            held = np.zeros((rows, columns), np.float32)
-            setattr(self._memory, name, held)
-        return held
+            rows = -(-(stop - start) // _LANES) * _LANES  # what the block before left fills the last vector
+            _power_spectrum(padded[:rows], power[start : start + rows])
+            rms = np.sqrt(power[start:stop] @ self._mean)
+            noise[start:stop] = _EPS * (_NOISE_RMS * rms + _NOISE_PEAK * np.sqrt(power[start:stop].max(axis=1)))
+        return power[: len(frames)], noise
 
     def _power64(self, frames: NDArray[np.float32], chosen: NDArray[np.intp]) -> NDArray[np.float32]:
         """Power spectra of the chosen frames, transformed in float64, [len(chosen), n_bins]."""
         n_fft, length = self.spec.n_fft, self.spec.win_length
         power = np.empty((chosen.size, n_fft // 2 + 1), np.float32)
-        for start in range(0, chosen.size, _BLOCK):
-            some = chosen[start : start + _BLOCK]
-            padded = np.zeros((some.size, n_fft))
-            np.multiply(frames[some], self._window64, out=padded[:, :length])
-            _power_spectrum(padded, power[start : start + some.size])
+        padded = self._kept("padded64", _BLOCK64, n_fft, np.float64)
+        for start in range(0, chosen.size, _BLOCK64):
+            some = chosen[start : start + _BLOCK64]
+            padded[: some.size, :length] = frames[some]
+            padded[: some.size, :length] *= self._window64
+            _power_spectrum(padded[: some.size], power[start : start + some.size])
         return power
 
-    def _log_error(self, bands: NDArray[np.float32], power: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Bound on the error of `ln(bands + log_floor)` from float32 rounding, the worst band of each frame.
+    def _log_error(self, bands: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bound on the error of `ln(bands + log_floor)` for spectra with `noise`, the worst band of each frame.
 
         White noise e in every bin moves a band S of weight w by 2 e sqrt(w S), relative to S + log_floor.
         """
-        n_bins = power.shape[1]
-        rms = np.sqrt(power @ np.full(n_bins, 1.0 / n_bins, np.float32))
         relative = np.sqrt(bands)
         relative *= self._weight
         relative /= bands + np.float32(self.spec.log_floor)
-        error: NDArray[np.float32] = (
-            np.float32(2.0 * self._noise * np.finfo(np.float32).eps) * rms * relative.max(axis=0)
-        )
+        error: NDArray[np.float32] = 2 * noise * relative.max(axis=0)
         return error
+
+    def _kept(self, name: str, rows: int, columns: int, kind: type[Any]) -> NDArray[Any]:
+        """Memory [rows, columns] that this thread keeps from call to call: fresh pages cost a third of the time
+        of a transform. Zero when first handed out."""
+        held: NDArray[Any] | None = getattr(self._memory, name, None)
+        if held is None:
+            held = np.zeros((rows, columns), kind)
+            setattr(self._memory, name, held)
+        return held
 
 
 def log_mel(waveform: NDArray[np.float32], spec: LogMel) -> NDArray[np.float32]:
@@ -171,7 +181,7 @@ def _banded(mel: NDArray[np.float64]) -> list[Band]:
         group = mel[start : start + _GROUP]
         seen = np.flatnonzero(group.any(axis=0))
         low, high = (int(seen[0]), int(seen[-1]) + 1) if seen.size else (0, 1)
-        weights = np.ascontiguousarray(group[:, low:high], np.float32)
+        weights = np.ascontiguousarray(group[:, low:high].T, np.float32)
         bands.append((slice(start, start + len(group)), slice(low, high), weights))
     return bands
 
@@ -180,7 +190,7 @@ def _mel_power(bands: list[Band], power: NDArray[np.float32], n_mels: int) -> ND
     """Mel filters on power spectra: [n_frames, n_bins] -> [n_mels, n_frames]."""
     result = np.empty((n_mels, len(power)), np.float32)
     for filters, bins, weights in bands:
-        np.matmul(weights, power[:, bins].T, out=result[filters])
+        result[filters] = (power[:, bins] @ weights).T  # three times faster than weights.T @ power.T
     return result
 
 
@@ -188,9 +198,8 @@ def _power_spectrum(padded: NDArray[Any], power: NDArray[np.float32]) -> None:
     """Squared magnitude of the real transform of every row, written into `power`; float32 or float64 inside."""
     from scipy.fft import rfft
 
-    parts = rfft(padded, axis=1, workers=1).view(padded.dtype)  # real and imaginary parts in turn
-    parts *= parts
-    np.add(parts[:, ::2], parts[:, 1::2], out=power, casting="same_kind")
+    np.abs(rfft(padded, axis=1, workers=1), out=power, casting="same_kind")
+    power *= power
 
 
 def _checked(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
