@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from edgeasc.compress.exact import ExactKernels
 from edgeasc.compress.fold import INPUT, fold_network
 from edgeasc.compress.prune import offset_masks
-from edgeasc.compress.steps import Constant, ConvStep, LogisticStep, Step, straight_through
+from edgeasc.compress.steps import Constant, ConvStep, LogisticStep, RsqrtStep, Step, straight_through
 from edgeasc.graph.kernels.conv import conv_parameters
+from edgeasc.graph.kernels.unary import portable_rsqrt_scale
 from edgeasc.graph.model import Form, IntegerGraph, Node, QTensor
 from edgeasc.graph.shapes import output_shape
 
@@ -160,6 +161,15 @@ class QuantNet(nn.Module):
                 scales[at], zero_points[at] = scales[source], zero_points[source]
         self.scales.copy_(scales)
         self.zero_points.copy_(zero_points)
+        self._agree_on_rsqrt()
+
+    def _agree_on_rsqrt(self) -> None:
+        """Move the output scale of every RSQRT by a few units in the last place, to where all runtimes agree."""
+        tensors = self.tensors()
+        for step in self.ordered():
+            if isinstance(step, RsqrtStep):
+                source, output = tensors[step.inputs[0]], tensors[step.name]
+                self.scales[self.index[step.name]] = float(portable_rsqrt_scale(source, output, self.form))
 
     def keep_offsets(self, keep: int) -> None:
         """Set all but `keep` of the sub-band biases to zero, the least audible first; all of them: no change."""

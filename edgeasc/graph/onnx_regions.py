@@ -165,7 +165,9 @@ def _max_pool(region: Region) -> Node | None:
 
 def _silu(region: Region) -> Node | None:
     node = region.node(region.top, "Mul")
-    for value, gate in ((0, 1), (1, 0)) if node is not None else ():
+    if node is None:
+        return None
+    for value, gate in ((0, 1), (1, 0)):
         sigmoid = region.node(node.input[gate], "Sigmoid")
         source = region.tensor(node.input[value])
         if sigmoid is not None and source is not None and sigmoid.input[0] == node.input[value]:

@@ -6,7 +6,7 @@ run in between on floats. Layer names are module paths. The bytes depend on the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ IR_VERSION = 9  # the oldest that knows opset 18 well; old runtimes read it
 
 def onnx_bytes(graph: IntegerGraph) -> bytes:
     """The ONNX file of `graph`: int8 input `[batch, 1, n_mels, n_frames]`, float32 logits `[batch, n_classes]`."""
-    return _Writer(graph).model().SerializeToString(deterministic=True)  # type: ignore[no-any-return]
+    return _Writer(graph).model().SerializeToString(deterministic=True)
 
 
 class _Writer:
@@ -82,7 +82,7 @@ class _Writer:
         self.initializers.setdefault(name, numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
-    def emit(self, op: str, name: str, inputs: list[str], **attributes: object) -> str:
+    def emit(self, op: str, name: str, inputs: list[str], **attributes: Any) -> str:
         from onnx import helper
 
         self.nodes.append(helper.make_node(op, inputs, [name], name=name, **attributes))
@@ -138,7 +138,7 @@ class _Writer:
         return self.emit("Reciprocal", name, [self.emit("Sqrt", f"{name}/sqrt", [value])])
 
     def conv(self, node: Conv) -> str:
-        attributes = {
+        attributes: dict[str, Any] = {
             "strides": list(node.stride),
             "pads": list(node.padding),
             "dilations": list(node.dilation),
@@ -154,7 +154,7 @@ class _Writer:
             return self.activated(node, value)
         value = self.emit("Conv", f"{node.name}/float", [real(source.name), weight], **attributes)
         height = self.graph[node.output].shape[2] // node.bands
-        gain = node.scale / scale * node.sign
+        gain = (node.scale / scale * node.sign).astype(np.float32)
         offset = bias_reals(node.bias, source.scale, node.scale)
         value = self.emit("Mul", f"{node.name}/scaled", [value, self.per_bin(f"{node.name}.gain", gain, height)])
         value = self.emit("Add", f"{node.name}/shifted", [value, self.per_bin(f"{node.name}.offset", offset, height)])
