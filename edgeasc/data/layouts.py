@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgeasc.data.clips import Clip, Dataset, FileSource
 from edgeasc.data.manifest import MANIFEST_COLUMNS, file_within, header, read_esc50, read_manifest
-from edgeasc.errors import BadInput
+from edgeasc.errors import BadInput, MissingDependency
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg"}
 _KINDS = "expected a CSV manifest (path,label), the ESC-50 layout (meta/*.csv and audio/), or one folder per class"
@@ -22,11 +22,10 @@ def open_dataset(source: Path | None, seed: int = 0) -> Dataset:
     Raises:
         BadInput: nothing recognisable there, a wrong row (file and line), a path that leaves the folder,
             a class without a clip, or fewer than two classes.
+        MissingDependency: the built-in scenes without scipy.
     """
     if source is None:
-        from edgeasc.data.scenes import built_in_scenes
-
-        return built_in_scenes(seed)
+        return _built_in(seed)
     try:
         if source.is_file():
             return _from_manifest(source)
@@ -35,6 +34,16 @@ def open_dataset(source: Path | None, seed: int = 0) -> Dataset:
         return _from_folder(source)
     except OSError as error:
         raise BadInput("data set", error.strerror or str(error), source) from error
+
+
+def _built_in(seed: int) -> Dataset:
+    """The built-in scenes, whose rendering needs scipy."""
+    try:
+        from edgeasc.data.scenes import built_in_scenes
+    except ImportError as error:
+        why = "scipy is not installed; run: pip install 'edgeasc[audio]'"
+        raise MissingDependency("built-in scenes", why) from error
+    return built_in_scenes(seed)
 
 
 def _from_folder(folder: Path) -> Dataset:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from edgeasc.errors import BadInput
+from edgeasc.errors import BadInput, MissingDependency
 from edgeasc.features.filterbank import hann_window, mel_matrix
 from edgeasc.specs import LogMel
 
@@ -196,8 +196,10 @@ def _mel_power(bands: list[Band], power: NDArray[np.float32], n_mels: int) -> ND
 
 def _power_spectrum(padded: NDArray[Any], power: NDArray[np.float32]) -> None:
     """Squared magnitude of the real transform of every row, written into `power`; float32 or float64 inside."""
-    from scipy.fft import rfft
-
+    try:
+        from scipy.fft import rfft
+    except ImportError as error:
+        raise MissingDependency("front end", "scipy is not installed; run: pip install 'edgeasc[audio]'") from error
     np.abs(rfft(padded, axis=1, workers=1), out=power, casting="same_kind")
     power *= power
 
