@@ -126,7 +126,7 @@ def _check_wav(payload: bytes, path: Path) -> None:
         body = place + 8
         if name == b"ds64" and size >= 16 and body + 16 <= len(payload):
             long_size = struct.unpack_from("<Q", payload, body + 8)[0]
-        elif name == b"fmt " and body + 16 <= len(payload):
+        elif name == b"fmt ":
             seen_format = True
             _check_wav_format(payload[body : body + size], path)
         elif name == b"data":
@@ -143,6 +143,8 @@ def _check_wav(payload: bytes, path: Path) -> None:
 
 def _check_wav_format(chunk: bytes, path: Path) -> None:
     """The format tag names PCM or float, directly or as the sub-format of an extensible header."""
+    if len(chunk) < 16:
+        raise BadInput("audio", f"damaged: a format chunk of {len(chunk)} bytes", path)
     tag = struct.unpack_from("<H", chunk, 0)[0]
     if tag == _WAV_EXTENSIBLE and len(chunk) >= 26:
         tag = struct.unpack_from("<H", chunk, 24)[0]

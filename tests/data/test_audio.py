@@ -87,7 +87,7 @@ REFUSED = {
     "empty": (b"", "empty"),
     "text": (b"not audio at all, just words", "not a WAV"),
     "mp3": (b"ID3\x04" + b"\0" * 200, "not a WAV"),
-    "header only": (encoded(noise())[:20], "truncated or damaged"),
+    "header only": (encoded(noise())[:20], "a format chunk of 0 bytes"),
     "wav cut": (encoded(noise())[:-1000], "truncated"),
     "flac cut": (encoded(noise(50_000), container="FLAC")[:-20_000], "truncated|cannot be decoded"),
     "ogg cut": (encoded(noise(50_000), container="OGG")[:-3_000], "truncated"),
@@ -105,6 +105,7 @@ REFUSED = {
     "rate 500": (encoded(noise(), rate=500), "sample rate 500 Hz"),
     "a-law": (encoded(noise(), subtype="ALAW"), "0x0006"),
     "ima adpcm": (encoded(noise(), subtype="IMA_ADPCM"), "0x0011"),
+    "short format chunk": (b"RIFF\x20\0\0\0WAVEfmt " + struct.pack("<I", 4) + b"\1\0\1\0", "a format chunk of 4 bytes"),
     "no format chunk": (b"RIFF\x20\0\0\0WAVEdata" + struct.pack("<I", 8) + b"\0" * 8, "no format chunk"),
 }
 
