@@ -111,3 +111,9 @@ def test_inverse_sqrt_is_accurate(value: int) -> None:
     multiplier, shift = fixedpoint.inverse_sqrt(value)
     assert shift <= 0
     assert abs(multiplier * 2.0 ** (shift - 31) * np.sqrt(value) - 1) < 2e-6  # x^3 has 22 fractional bits
+
+
+def test_silu_of_a_grid_beyond_the_range_of_exp_is_zero_or_the_input_without_a_warning() -> None:
+    source, output = tensor("x", SHAPE, 20.0, 0), tensor("y", SHAPE, 20.0, 0)
+    expected = np.maximum(np.arange(-128, 128), 0)
+    np.testing.assert_array_equal(silu_table(source, output), expected)

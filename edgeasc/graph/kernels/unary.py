@@ -72,6 +72,6 @@ def portable_rsqrt_scale(source: QTensor, output: QTensor, form: Form = "int8") 
 def silu_table(source: QTensor, output: QTensor) -> Table:
     """`x * sigmoid(x)` for every int8 input, in float64, rounded half away from zero."""
     real = (every_int8() - source.zero_point) * float(source.scale)
-    steps = real / (1.0 + np.exp(-real)) / float(output.scale)
+    steps = real / (1.0 + np.exp(np.minimum(-real, 700.0))) / float(output.scale)  # e^710 is no float64
     rounded = np.sign(steps) * np.floor(np.abs(steps) + 0.5) + output.zero_point
     return rounded.clip(INT8_MIN, INT8_MAX).astype(np.int8)
