@@ -72,9 +72,10 @@ def _limits(limits: tuple[Limit, ...]) -> Table:
     rows = []
     for limit in limits:
         unit = "" if limit.name in _COUNTS else " B"
-        left = 1 - limit.value / limit.limit
-        verdict = "FAIL" if not limit.passed else "pass (tight)" if left < TIGHT else "pass"
-        rows.append((limit.name, f"{limit.limit:,}{unit}", f"{limit.value:,}{unit}", f"{100 * left:.1f} %", verdict))
+        part = 1 - limit.value / limit.limit
+        verdict = "FAIL" if not limit.passed else "pass (tight)" if part < TIGHT else "pass"
+        left = f"{100 * part:.1f} %" if limit.passed else f"{limit.value - limit.limit:,}{unit} over"
+        rows.append((limit.name, f"{limit.limit:,}{unit}", f"{limit.value:,}{unit}", left, verdict))
     return Table(("limit", ">allowed", ">found", ">left", "verdict"), rows)
 
 

@@ -12,6 +12,7 @@ import click
 from edgeasc.tables import Block, Table, as_markdown, as_text, printable
 
 FORMATS = ("text", "json", "markdown")
+GAP = (0, 2, 0, 0)  # above, right, below, left of a cell on a terminal
 
 
 def format_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +48,6 @@ def assumed(values: dict[str, str], quiet: bool = False) -> None:
 
 
 def _show_rich(blocks: Iterable[Block]) -> None:
-    from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -59,9 +59,9 @@ def _show_rich(blocks: Iterable[Block]) -> None:
         if not isinstance(block, Table):
             console.print(Text(block))
             continue
-        table = RichTable(title=block.title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        table = RichTable(title=block.title or None, title_justify="left", title_style="bold", box=None, padding=GAP)
         for name, right in zip(block.names, block.right, strict=True):
-            table.add_column(name, justify="right" if right else "left", overflow="fold")
+            table.add_column(name, header_style="dim", justify="right" if right else "left", overflow="fold")
         for row in block.rows:
             style = "bold red" if "FAIL" in row else None
             table.add_row(*(Text(printable(cell)) for cell in row), style=style)
