@@ -18,12 +18,12 @@ import numpy as np
 from edgeasc.runtime.backends import Array, Info
 from edgeasc.runtime.tflite import tflite_port
 
-FIRST_ARENA = 64 * 1024
+FIRST_ARENA = 16 * 1024**2  # generous: what is used is the same, and one that is far too small can crash TFLM
 LARGEST_ARENA = 256 * 1024**2
 
 
 class MicroBackend:
-    """TFLM with the smallest arena among 64 KiB and its doublings that the model fits in."""
+    """TFLM with the smallest arena among 16 MiB and its doublings that the model fits in."""
 
     def __init__(self, payload: bytes) -> None:
         from tflite_micro.python.tflite_micro import runtime
