@@ -9,7 +9,7 @@ only in the test split, and are no mere mixtures of the others: their resonances
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.random import Generator
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 from scipy.signal import lfilter
 
-from edgeasc.data.scene_sounds import FREQUENCY, N_SAMPLES, SAMPLE_RATE, Signal, band, noise, peak
+from edgeasc.data.scene_sounds import SAMPLE_RATE, Signal, band, frequencies, noise, peak
 
 
 @dataclass(frozen=True)
@@ -53,22 +53,26 @@ BY_NAME = {device.name: device for device in DEVICES}
 
 
 def recorded(sound: Signal, device: Device, rng: Generator) -> Signal:
-    """`sound` [N_SAMPLES] as `device` hears it; `rng` draws the noise of its electronics."""
-    heard = np.asarray(irfft(rfft(sound) * _response(device.name), N_SAMPLES), np.float32)
+    """`sound` [n] at SAMPLE_RATE, n even, as `device` hears it; `rng` draws the noise of its electronics.
+
+    The filter is circular: what rings beyond one end comes in at the other.
+    """
+    heard = np.asarray(irfft(rfft(sound) * _response(device.name, sound.size), sound.size), np.float32)
     heard = _compressed(heard, device)
-    floor = np.float32(10 ** (device.noise_db / 20)) * noise(rng, band(30, 7500, device.noise_slope))
+    hiss = band(30, 7500, device.noise_slope, frequencies(sound.size))
+    floor = np.float32(10 ** (device.noise_db / 20)) * noise(rng, hiss)
     return np.clip(heard + floor, -1.0, 1.0).astype(np.float32)
 
 
-@cache
-def _response(name: str) -> NDArray[np.complex64]:
-    """Complex response of a device over FREQUENCY: magnitude curve times the comb of its reflection."""
-    device = BY_NAME[name]
-    magnitude = band(device.low_cut, device.high_cut, device.tilt)
+@lru_cache(maxsize=32)  # a few lengths of clips
+def _response(name: str, n_samples: int) -> NDArray[np.complex64]:
+    """Complex response of a device over the spectrum of `n_samples`: magnitude times the comb of its reflection."""
+    device, grid = BY_NAME[name], frequencies(n_samples)
+    magnitude = band(device.low_cut, device.high_cut, device.tilt, grid)
     for centre, quality, gain_db in device.resonances:
-        magnitude = magnitude * 10 ** (gain_db / 20 * peak(centre, quality))
+        magnitude = magnitude * 10 ** (gain_db / 20 * peak(centre, quality, grid))
     delay, level = device.reflection
-    echo = 1 + level * np.exp(-2j * np.pi * FREQUENCY * delay / 1000)
+    echo = 1 + level * np.exp(-2j * np.pi * grid * delay / 1000)
     return (magnitude * echo).astype(np.complex64)
 
 

@@ -23,20 +23,27 @@ N_SAMPLES = SAMPLE_RATE * SECONDS
 Signal = NDArray[np.float32]
 Sound = Callable[[Generator, Generator], Signal]
 
-FREQUENCY = np.fft.rfftfreq(N_SAMPLES, 1 / SAMPLE_RATE).astype(np.float32)  # Hz
-FREQUENCY[0] = FREQUENCY[1]  # so that powers of it exist; DC is removed anyway
+
+def frequencies(n_samples: int) -> Signal:
+    """Hz of the spectrum of `n_samples` real samples, float32 [n_samples // 2 + 1]."""
+    grid = np.fft.rfftfreq(n_samples, 1 / SAMPLE_RATE).astype(np.float32)
+    grid[0] = grid[1]  # so that powers of it exist; DC is removed anyway
+    return grid
+
+
+FREQUENCY = frequencies(N_SAMPLES)
 TIME = (np.arange(N_SAMPLES) / SAMPLE_RATE).astype(np.float32)  # s
 
 
-def band(low: float, high: float, slope: float = 0.0) -> Signal:
-    """Amplitude over frequency: second-order edges at `low` and `high` Hz, `slope` dB per octave between."""
-    edges = np.sqrt((1 + (low / FREQUENCY) ** 4) * (1 + (FREQUENCY / high) ** 4))
-    return np.asarray((FREQUENCY / 1000.0) ** np.float32(slope / 6.02) / edges, np.float32)
+def band(low: float, high: float, slope: float = 0.0, grid: Signal = FREQUENCY) -> Signal:
+    """Amplitude over the frequencies `grid`: second-order edges at `low` and `high` Hz, `slope` dB per octave."""
+    edges = np.sqrt((1 + (low / grid) ** 4) * (1 + (grid / high) ** 4))
+    return np.asarray((grid / 1000.0) ** np.float32(slope / 6.02) / edges, np.float32)
 
 
-def peak(centre: float, quality: float) -> Signal:
-    """A resonance of unit height at `centre` Hz."""
-    return np.asarray(1 / np.sqrt(1 + (quality * (FREQUENCY / centre - centre / FREQUENCY)) ** 2), np.float32)
+def peak(centre: float, quality: float, grid: Signal = FREQUENCY) -> Signal:
+    """A resonance of unit height at `centre` Hz, over the frequencies `grid`."""
+    return np.asarray(1 / np.sqrt(1 + (quality * (grid / centre - centre / grid)) ** 2), np.float32)
 
 
 def unit(signal: Signal) -> Signal:
@@ -46,13 +53,13 @@ def unit(signal: Signal) -> Signal:
 
 
 def noise(rng: Generator, shape: Signal) -> Signal:
-    """Stationary noise with the amplitude spectrum `shape`.
+    """Stationary noise with the amplitude spectrum `shape` [k], float32 [2k - 2].
 
     The spectrum is drawn uniform, which is faster; a sum of thousands of lines is normal all the same.
     """
-    spectrum = rng.random(2 * FREQUENCY.size, dtype=np.float32)
+    spectrum = rng.random(2 * shape.size, dtype=np.float32)
     spectrum -= np.float32(0.5)
-    return unit(irfft(spectrum.view(np.complex64) * shape, N_SAMPLES))
+    return unit(irfft(spectrum.view(np.complex64) * shape, 2 * (shape.size - 1)))
 
 
 def filtered(signal: Signal, shape: Signal) -> Signal:
