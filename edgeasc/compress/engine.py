@@ -89,7 +89,7 @@ def find_engine(name: str) -> Engine:
     """The engine called `name`.
 
     Raises:
-        UsageError: no such engine. MissingDependency: when it works, if its library is not installed.
+        UsageError: no such engine. MissingDependency: its library is not installed.
     """
     if name == "native":
         return Native()

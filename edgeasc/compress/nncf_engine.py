@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeasc.compress.nncf_grids import ISLANDS, FoldedNetwork, Placement, hand_over, keep_offsets, placement_of
-from edgeasc.compress.nncf_library import load_nncf, quiet
+from edgeasc.compress.nncf_library import load_nncf, quiet, require_nncf
 from edgeasc.compress.prune import magnitude_masks, prunable, ramped_keep
 from edgeasc.compress.quantnet import QuantNet
 from edgeasc.compress.solve import Plan
@@ -41,10 +41,16 @@ class Nncf:
         mode: NNCF's ranking. Its global one compares |w| / ||w|| of each tensor, which empties the large layers
             (at 89 % of a c = 10 network a point-wise layer loses 99.8 %), so that every layer is cut alike.
         left_without_scale: after `quantize`, the tensors for which TFLite needs a scale and NNCF had none.
+
+    Raises:
+        MissingDependency: nncf is not installed.
     """
 
     mode: str = "UNSTRUCTURED_MAGNITUDE_LOCAL"
     left_without_scale: tuple[str, ...] = field(default=(), init=False)
+
+    def __post_init__(self) -> None:
+        require_nncf()
 
     def prune(
         self,

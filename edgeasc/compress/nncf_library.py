@@ -7,6 +7,7 @@ beyond its public functions (hook storage, quantiser classes) is named here and 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import logging
 import os
@@ -15,6 +16,17 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from edgeasc.extras import missing
+
+
+def require_nncf() -> None:
+    """Refuse at once, before any work, where NNCF is not installed; nothing is imported.
+
+    Raises:
+        MissingDependency: nncf is not installed.
+    """
+    error = missing("nncf") if importlib.util.find_spec("nncf") is None else None
+    if error is not None:
+        raise error
 
 
 def load_nncf() -> ModuleType:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from seeded import SHAPE, features, lively_network
 from tones import recipe, tones
 
+from edgeasc.compress.engine import find_engine
 from edgeasc.compress.nncf_engine import _Masked, quantized_by_nncf, ratio_for
 from edgeasc.compress.nncf_grids import FoldedNetwork, Placement, hand_over, int8_grid, placement_of
 from edgeasc.compress.nncf_library import load_nncf
@@ -223,8 +224,9 @@ def test_weights_with_other_levels_are_refused_by_name(int8_behind_nncf: tuple[F
 
 def test_a_missing_library_is_named_with_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'edgeasc\[nncf\]'"):
-        load_nncf()
+    for call in (load_nncf, lambda: find_engine("nncf")):
+        with pytest.raises(MissingDependency, match=r"pip install 'edgeasc\[nncf\]'"):
+            call()
 
 
 def test_nncf_writes_nothing_to_standard_output_and_leaves_the_environment_alone(
