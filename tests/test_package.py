@@ -4,7 +4,8 @@ import configparser
 import importlib
 import subprocess
 import sys
-from importlib import metadata, resources
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,13 @@ def test_an_installed_package_has_the_files_of_models_and_calibration() -> None:
     except metadata.PackageNotFoundError:
         pytest.skip("edgeasc is not installed here: pip install -e .")
     assert {"LICENSE", "NOTICE"} <= set(distribution.metadata.get_all("License-File", []))
-    assert (resources.files("edgeasc_models") / "bcresnet-mod-1" / "recipe.toml").is_file()
-    names = {item.name for item in resources.files("edgeasc_calibration").iterdir()}
-    assert {path.name for path in (ROOT / "calibration").iterdir()} - {"__pycache__"} <= names
+    for folder in ("models", "calibration"):
+        spec = find_spec(f"edgeasc_{folder}")
+        assert spec is not None
+        places = [Path(place) for place in spec.submodule_search_locations or () if Path(place).is_dir()]
+        wanted = {path.relative_to(ROOT / folder) for path in (ROOT / folder).rglob("*") if path.is_file()}
+        assert wanted
+        assert all(any((place / path).is_file() for place in places) for path in wanted)
 
 
 def test_the_version_is_the_installed_one() -> None:

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from edgeasc.audit.arena import measure_arena
 from edgeasc.audit.document import Arena, ModelAudit, RuleSize
 from edgeasc.audit.limits import judge
@@ -39,7 +41,8 @@ def inspect(
     with ThreadPoolExecutor(1) as pool:  # TFLM works in its process while we count
         measured = pool.submit(measure_arena, artefact) if arena or "arena" in (limits or {}) else None
         try:
-            count, raw, stored = _count(artefact)
+            with np.errstate(all="ignore"):  # whatever numbers a damaged file holds
+                count, raw, stored = _count(artefact)
         except EdgeascError as error:
             raise type(error)(error.what, error.why, artefact.path) from None
     own = OWN_MARK in artefact.metadata

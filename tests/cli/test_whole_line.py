@@ -9,6 +9,7 @@ import pytest
 
 from edgeasc.cli import main
 
+pytestmark = pytest.mark.slow
 pytest.importorskip("torch", reason="pip install 'edgeasc[train]'")
 pytest.importorskip("soundfile", reason="pip install 'edgeasc[audio]'")
 
