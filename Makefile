@@ -41,7 +41,7 @@ base-%:
 	@echo "setting up .venv-demo with $(PYTHON) (some 1.5 GB, minutes)"
 	$(PYTHON) -m venv .venv-demo
 	.venv-demo/bin/python -m pip install -q -c constraints.txt torch
-	.venv-demo/bin/python -m pip install -q -c constraints.txt -e '.[train,onnx,tflite,tflm,report]'
+	.venv-demo/bin/python -m pip install -q -c constraints.txt -e '.[train,onnx,tflite,tflm]'
 	@touch $@
 
 .venv/ready: setup.cfg constraints.txt
