@@ -82,6 +82,13 @@ def test_a_long_clip_is_the_sum_of_its_chunks() -> None:
     np.testing.assert_allclose(whole[:, 300:], late[:, 10:], atol=1e-5)
 
 
+@pytest.mark.parametrize("place", [0, 1, 700, 2047, 2048, 2049, 4999])
+def test_a_click_in_silence_is_seen_by_the_frames_that_cover_it(place: int, spec: LogMel) -> None:
+    signal = np.zeros(5000, np.float32)
+    signal[place] = 1.0
+    assert np.abs(log_mel(signal, spec) - librosa_log_mel(signal, spec)).max() < LOG_UNITS
+
+
 def test_loud_tones_beside_quiet_bands_are_as_precise_as_float64() -> None:
     """130 dB between a tone and the floor: a float32 transform alone is off by 1e-3 log units here."""
     spec = LogMel()
