@@ -174,7 +174,9 @@ class _Job:
             self.request.sparsity,
         )
         if self.request.limits:
-            self.check_limits(QuantNet(self.network, self.recipe.quantize.form, self.input_shape))
+            net = QuantNet(self.network, self.recipe.quantize.form, self.input_shape)
+            net.set_grids(torch.zeros(len(net.index)), torch.ones(len(net.index)))  # any that a writer accepts
+            self.check_limits(net)
         return plan
 
     def check_limits(self, net: QuantNet) -> None:
