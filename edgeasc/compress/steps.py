@@ -155,7 +155,9 @@ class ConvStep(Step):
     def weight_scale(self, tensors: Tensors) -> NDArray[np.float32]:
         """Per-channel weight scale max|w| / 127, not so small that the bias would leave int32.
 
-        A channel without weights gets output scale / input scale, which makes its bias whole output steps.
+        Nor so large that one step of weight times input is MAX_RATIO output steps or more, which runtimes refuse: the
+        weights of so loud a channel are clipped, as its output would be. A channel without weights gets output scale /
+        input scale, which makes its bias whole output steps.
         """
         weight = (self.weight.detach() * self.mask).cpu().numpy()
         largest = np.abs(weight).reshape(len(weight), -1).max(axis=1).astype(np.float32)
@@ -166,7 +168,9 @@ class ConvStep(Step):
         # A band whose gain is almost zero is cut by `band_scales`; it must not coarsen the others.
         reach = np.where(np.abs(gain) * largest.reshape(-1, *[1] * (gain.ndim - 1)) * 1e6 < float(s_out), 0.0, reach)
         floor = reach.reshape(len(weight), -1).max(axis=1)
-        scale = np.maximum(largest / np.float32(127), floor.astype(np.float32))
+        loudest = np.abs(gain).reshape(len(weight), -1).max(axis=1) if self.gain is not None else 1.0
+        ceiling = MAX_RATIO * float(s_out) / float(s_in) / np.maximum(loudest, 1e-30)
+        scale = np.minimum(np.maximum(largest / np.float32(127), floor.astype(np.float32)), ceiling)
         return np.where(largest > 0, scale, s_out / s_in).astype(np.float32)
 
     def node(self, tensors: Tensors) -> graph.Conv:
@@ -199,6 +203,7 @@ class ConvStep(Step):
         )
 
 
+MAX_RATIO = 200.0  # input scale * weight scale / output scale; LiteRT fails from 256 on
 MAX_BIAS = 2.0**24  # integers; leaves the accumulator room and survives float32
 
 

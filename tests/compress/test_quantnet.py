@@ -9,6 +9,7 @@ from torch import nn
 from edgeasc.compress.prune import apply_masks, magnitude_masks, prunable
 from edgeasc.compress.quantnet import QuantNet, running
 from edgeasc.errors import BadInput, UsageError
+from edgeasc.export.tflite import tflite_bytes
 from edgeasc.graph.kernels.conv import accumulator_bound
 from edgeasc.graph.model import Conv, Form, Mul, Rsqrt, Silu
 from edgeasc.graph.reference import logits
@@ -128,6 +129,15 @@ def test_a_tiny_weight_under_a_large_bias_stays_inside_int32() -> None:
     net.observe([features(16, 100)])
     stem = next(net.freeze().convs())
     assert accumulator_bound(stem, 0).max() < 2**31
+
+
+@pytest.mark.parametrize("layer", ["stem.conv", "stage1.0.freq_dw"])
+def test_weights_far_louder_than_the_output_range_still_export(layer: str) -> None:
+    network = lively_network()
+    net = QuantNet(network, "int8", SHAPE).eval()
+    net.observe([features(16, 100)])
+    net.scales[net.index[layer]] *= 1e-5
+    assert tflite_bytes(net.freeze())
 
 
 def test_int8_form_has_no_island_and_island_form_has_no_rsqrt() -> None:
