@@ -28,6 +28,11 @@ from edgeasc.cli.terminal import assumed, format_option, note, show
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Another limit: file or macs.")
 @click.option("--form", "network_form", type=click.Choice(["int8", "island"]), help="Default: the recipe's.")
 @click.option("--engine", default="native", show_default=True, help="Who prunes and quantises: native or nncf.")
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="Calibration set (TOML) for the int8 ranges. Default: the scenes' own, or 240 training clips, balanced.",
+)
 @data_option("The recordings of the run")
 @teacher_option
 @set_option
@@ -43,6 +48,7 @@ def command(
     limits: tuple[str, ...],
     network_form: str | None,
     engine: str,
+    calibration: Path | None,
     data: Path | None,
     teacher: Path | None,
     settings: tuple[str, ...],
@@ -81,6 +87,7 @@ def command(
         recipe=parse_spec(Recipe, with_settings(recipe.model_dump(mode="json"), settings), what="--set"),
         teacher=teacher,
         engine=engine,
+        calibration=calibration,
         limits=tuple(parse_limits(limits).items()),
         resume=resume,
     )

@@ -23,7 +23,7 @@ from edgeasc.errors import BadInput
 from edgeasc.specs import Recipe
 from edgeasc.train.batches import ClipArrays
 from edgeasc.train.checkpoint import Checkpoint
-from edgeasc.train.loop import fit, plain_inputs
+from edgeasc.train.loop import calibration_inputs, fit, plain_inputs
 from edgeasc.train.norm_statistics import reestimate
 from edgeasc.train.phase import Hooks, Phase
 from edgeasc.train.progress import Progress
@@ -123,8 +123,8 @@ class Nncf:
         exact = min(spec.exact_epochs, spec.epochs)
         position = checkpoint.position() if checkpoint is not None else None
         if position is None or position.phase != EXACT:
-            net.observe(plain_inputs(training, recipe))
-            hooked, placement = quantized_by_nncf(net, list(plain_inputs(training, recipe)))
+            net.observe(calibration_inputs(training, recipe))
+            hooked, placement = quantized_by_nncf(net, list(calibration_inputs(training, recipe)))
             self.left_without_scale = placement.by_hand
             if progress is not None:
                 total = len(placement.activations)

@@ -16,7 +16,7 @@ from edgeasc.compress.solve import Plan
 from edgeasc.specs import Recipe
 from edgeasc.train.batches import ClipArrays
 from edgeasc.train.checkpoint import Checkpoint
-from edgeasc.train.loop import Fitted, fit, plain_inputs
+from edgeasc.train.loop import Fitted, calibration_inputs, fit, plain_inputs
 from edgeasc.train.norm_statistics import reestimate
 from edgeasc.train.phase import Hooks, Phase
 from edgeasc.train.progress import Progress
@@ -72,7 +72,7 @@ def train_on_grid(
 ) -> Fitted:
     """Quantisation-aware training of `net` in place; the last `exact_epochs` run the integer kernels.
 
-    The grids follow the ranges seen on training clips until the exact epochs begin, and then stay. In the end `net`
+    The grids follow the ranges of the calibration set until the exact epochs begin, and then stay. In the end `net`
     is in `exact` mode. Sub-band biases that the plan has no room for go step by step until then.
     """
     spec = recipe.quantize
@@ -80,7 +80,7 @@ def train_on_grid(
 
     def before_epoch(epoch: int) -> None:
         if epoch < exact_from:
-            net.observe(plain_inputs(training, recipe))
+            net.observe(calibration_inputs(training, recipe))
             net.keep_offsets(ramped_keep(plan.keep_offsets, plan.costs.offsets, epoch, exact_from))
         net.mode = "fake" if epoch < exact_from or spec.exact_epochs == 0 else "exact"
 

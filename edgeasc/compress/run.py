@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,14 @@ from edgeasc.compress.inventory import costs_of, inventory
 from edgeasc.compress.parity_set import parity_tensors
 from edgeasc.compress.quantnet import Mode, QuantNet, running
 from edgeasc.compress.solve import Plan, solve_budget
+from edgeasc.data.calibration import (
+    CalibrationSet,
+    calibration_clips,
+    calibration_path,
+    read_calibration,
+    select_calibration,
+    write_calibration,
+)
 from edgeasc.data.clips import Clip, Dataset, relabelled
 from edgeasc.errors import BadInput, CheckFailed, UsageError
 from edgeasc.files import sha256, write_bytes, write_json
@@ -53,6 +61,8 @@ class Request:
         budget: bytes under `rule`; or `sparsity`, the part of the convolution weights to remove.
         recipe: the parent's, with changed [prune], [quantize], [distill], [augment] or [train]; None: the parent's.
         teacher: a run whose logits are distilled; None: the uncompressed network itself.
+        calibration: file of the set that int8 ranges come from; None: the shipped set of the built-in scenes, or
+            CALIBRATION_CLIPS training clips balanced over class and device.
         limits: further limits by name (`LIMITS`), checked before training.
     """
 
@@ -63,6 +73,7 @@ class Request:
     recipe: Recipe | None = None
     teacher: Path | None = None
     engine: str = "native"
+    calibration: Path | None = None
     limits: tuple[tuple[str, int], ...] = ()
     resume: bool = False
 
@@ -107,11 +118,14 @@ def compress_run(
     plan = job.plan()
     job.progress.note(plan.sentence())
     parts = run_clips(Run(parent), dataset, labels)
+    dataset = relabelled(dataset, labels)
+    chosen = job.choose_calibration(dataset, parts)
     with job.run.locked():
         job.open(parent)
         try:
             with cpu_threads(job.run.info().threads):
-                return job.compress(plan, relabelled(dataset, labels), parts)
+                write_calibration(job.run.path / "calibration.toml", chosen)
+                return job.compress(plan, dataset, parts, chosen)
         except KeyboardInterrupt:
             job.run.set_state("interrupted")
             raise
@@ -215,10 +229,14 @@ class _Job:
         )
         self.run.create(info, self.recipe, self.parent.split())
 
-    def compress(self, plan: Plan, dataset: Dataset, parts: dict[str, tuple[Clip, ...]]) -> Compressed:
+    def compress(
+        self, plan: Plan, dataset: Dataset, parts: dict[str, tuple[Clip, ...]], chosen: CalibrationSet
+    ) -> Compressed:
         """All stages, each evaluated on the test clips, and the run's files."""
         engine: Engine = find_engine(self.request.engine)
         training = clip_arrays(dataset, parts["train"], self.recipe, self.cache)
+        calibration = clip_arrays(dataset, calibration_clips(chosen, dataset), self.recipe, self.cache)
+        training = replace(training, calibration=calibration.features)
         teacher = self.teacher()
         evaluate = self.evaluator(dataset, parts)
         stages = [Stage("float", evaluate(network_predict(self.network), None))]
@@ -236,6 +254,24 @@ class _Job:
         self.write_parity(net, dataset, parts)
         self.run.set_state("complete")
         return Compressed(self.run, plan, tuple(stages), graph)
+
+    def choose_calibration(self, dataset: Dataset, parts: dict[str, tuple[Clip, ...]]) -> CalibrationSet:
+        """The set asked for, or the default one.
+
+        Raises:
+            UsageError: the set holds a test clip.
+        """
+        path = self.request.calibration
+        if path is None and dataset.name == SCENES:
+            path = calibration_path("built-in-scenes")
+        if path is not None:
+            chosen = read_calibration(path)
+        else:
+            chosen = select_calibration(dataset, parts["train"], CALIBRATION_CLIPS, self.recipe.train.seed)
+        clips = calibration_clips(chosen, dataset)
+        if spoilt := {clip.id for clip in clips} & {clip.id for clip in parts["test"]}:
+            raise UsageError("calibration", f"{min(spoilt)!r} is a test clip of this run", path)
+        return chosen
 
     def prune(self, engine: Engine, plan: Plan, training: ClipArrays, teacher: nn.Module) -> None:
         """Prune the network in place, or take the weights of an interrupted run that had come further."""
@@ -344,7 +380,8 @@ def load_quantized(path: Path) -> QuantNet:
     return net.eval()
 
 
-PARITY_CLIPS = 240
+PARITY_CLIPS = CALIBRATION_CLIPS = 240
+SCENES = "built-in scenes"
 
 
 def net_predict(net: QuantNet, mode: Mode) -> Predict:

@@ -19,12 +19,14 @@ class ClipArrays:
         features: `[n, 1, n_mels, n_frames of the stored clip]` in log units.
         labels: `[n]` class indices below `n_classes`.
         devices: recording device of every clip, None where unknown.
+        calibration: features `[m, 1, n_mels, frames]` of the calibration set, where int8 ranges are to come from one.
     """
 
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
     n_classes: int
     devices: tuple[str | None, ...] = ()
+    calibration: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -199,14 +199,28 @@ def _optimizer(phase: Phase, parameters: list[nn.Parameter]) -> torch.optim.Opti
 def plain_inputs(
     clips: ClipArrays, recipe: Recipe, batch_size: int = 64, device: torch.device | str = "cpu"
 ) -> Iterator[Tensor]:
-    """Network inputs of up to 512 clips spread evenly over `clips`, without augmentation: for statistics and ranges.
+    """Network inputs of up to 512 clips spread evenly over `clips`, without augmentation: for statistics.
 
     Where training takes random crops, the crop comes from a different place in every clip, always the same.
     """
     chosen = np.linspace(0, len(clips) - 1, min(len(clips), REESTIMATE_CLIPS)).astype(np.int64)
+    yield from _inputs_of(clips.features[chosen], recipe, batch_size, device)
+
+
+def calibration_inputs(clips: ClipArrays, recipe: Recipe, batch_size: int = 64) -> Iterator[Tensor]:
+    """Network inputs of the calibration set of `clips`, for ranges; those of `plain_inputs` where there is no set."""
+    if clips.calibration is None:
+        yield from plain_inputs(clips, recipe, batch_size)
+    else:
+        yield from _inputs_of(clips.calibration, recipe, batch_size, "cpu")
+
+
+def _inputs_of(
+    features: NDArray[np.float32], recipe: Recipe, batch_size: int, device: torch.device | str
+) -> Iterator[Tensor]:
     rng = np.random.default_rng(0)
-    for start in range(0, len(chosen), batch_size):
-        inputs = clip_inputs(recipe, clips.features[chosen[start : start + batch_size]], rng)[:, 0]
+    for start in range(0, len(features), batch_size):
+        inputs = clip_inputs(recipe, features[start : start + batch_size], rng)[:, 0]
         yield torch.from_numpy(np.ascontiguousarray(inputs)).to(device)
 
 

@@ -9,6 +9,7 @@ import torch
 from tones import recipe, tones
 
 from edgeasc.compress.run import Request, compress_run, load_quantized, net_predict
+from edgeasc.data.calibration import read_calibration, select_calibration, write_calibration
 from edgeasc.data.clips import Dataset
 from edgeasc.errors import BadInput, CheckFailed, UsageError
 from edgeasc.graph.count import count
@@ -155,3 +156,19 @@ def test_without_pruning_there_is_no_pruned_stage(trained: Path, tmp_path: Path)
     done = compress_run(trained, tones()[0], tmp_path / "out", Request(sparsity=0.0, form="island"))
     assert [stage.name for stage in done.stages] == ["float", "fake-quantised", "integers"]
     assert done.graph.form == "island"
+
+
+def test_the_calibration_set_is_kept_with_the_run_and_is_balanced(compressed: Path) -> None:
+    chosen = read_calibration(compressed / "calibration.toml")
+    labels = [clip.label for clip in chosen.clips]
+    trained_on = {row.clip for row in Run(compressed).split() if row.role == "train"}
+    assert {clip.id for clip in chosen.clips} <= trained_on
+    assert max(map(labels.count, set(labels))) - min(map(labels.count, set(labels))) <= 1
+
+
+def test_a_calibration_set_with_a_test_clip_is_refused(trained: Path, tmp_path: Path) -> None:
+    dataset, parts = tones()
+    write_calibration(tmp_path / "set.toml", select_calibration(dataset, parts.test, 6))
+    with pytest.raises(UsageError, match="is a test clip"):
+        compress_run(trained, dataset, tmp_path / "out", Request(budget=1100, calibration=tmp_path / "set.toml"))
+    assert not (tmp_path / "out").exists()
