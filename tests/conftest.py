@@ -1,6 +1,7 @@
 """For all rooms: a test that cannot run says which package it wants, and in continuous integration it fails."""
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Generator
 from importlib.util import find_spec
@@ -11,6 +12,11 @@ from edgeasc.errors import MissingDependency
 from edgeasc.extras import EXTRA_OF, missing
 
 CI = bool(os.environ.get("CI"))
+
+# A suite started in the background of a shell inherits an ignored SIGINT, and with it every child that a test
+# interrupts: look at interrupts as a program in the foreground does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

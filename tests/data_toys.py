@@ -1,10 +1,13 @@
 """A small data set without files, for tests of splits, caches and calibration."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
+from edgeasc.data.cache import feature_array
 from edgeasc.data.clips import Clip, Dataset
+from edgeasc.specs import Recipe
 
 
 class SeededSource:
@@ -41,3 +44,13 @@ def toy_dataset(
                     )
                 )
     return Dataset("toy", labels, tuple(clips), SeededSource())
+
+
+def fill_cache(folder: Path, recipe: Recipe, start: int) -> None:
+    """What one of several processes does at once: remove entries and write them again, beginning at clip `start`."""
+    dataset = toy_dataset()
+    clips = dataset.clips[start:] + dataset.clips[:start]
+    for _ in range(3):
+        for entry in folder.rglob("*.mel"):
+            entry.unlink(missing_ok=True)  # make the writers race again
+        feature_array(dataset, clips, recipe, folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_toys import SeededSource, toy_dataset
+from data_toys import SeededSource, fill_cache, toy_dataset
 
 from edgeasc.data.cache import clip_features, default_cache, feature_array
 from edgeasc.errors import BadInput
@@ -62,18 +62,9 @@ def test_a_damaged_entry_is_computed_again_and_replaced(tmp_path: Path, damage: 
     assert entry.read_bytes() == payload
 
 
-def fill(folder: Path, start: int) -> None:
-    dataset = toy_dataset()
-    clips = dataset.clips[start:] + dataset.clips[:start]
-    for _ in range(3):
-        for entry in folder.rglob("*.mel"):
-            entry.unlink(missing_ok=True)  # make the writers race again
-        feature_array(dataset, clips, RECIPE, folder)
-
-
 def test_many_writers_leave_whole_entries_and_no_leftovers(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=fill, args=(tmp_path, 5 * index)) for index in range(4)]
+    writers = [context.Process(target=fill_cache, args=(tmp_path, RECIPE, 5 * index)) for index in range(4)]
     for writer in writers:
         writer.start()
     for writer in writers:
