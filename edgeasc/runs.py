@@ -173,8 +173,9 @@ class Run:
         Raises:
             BadInput: it is not the one the run was started with.
         """
+        wanted = self.info().recipe_hash  # first, for it says whether there is a run at all
         recipe = parse_spec(Recipe, read_toml(self.recipe_file, "recipe"), self.recipe_file)
-        if recipe.digest != self.info().recipe_hash:
+        if recipe.digest != wanted:
             raise BadInput(
                 "recipe", "changed since the run was started (its hash differs from run.json)", self.recipe_file
             )
