@@ -31,8 +31,9 @@ from torch import Tensor, nn
 from edgeasc.bench.machine import describe_machine
 from edgeasc.compress.engine import ENGINES
 from edgeasc.compress.nncf_engine import quantized_by_nncf
+from edgeasc.compress.quantized import load_quantized
 from edgeasc.compress.quantnet import QuantNet
-from edgeasc.compress.run import Request, compress_run, load_quantized
+from edgeasc.compress.run import Request, compress_run
 from edgeasc.data.clips import Dataset
 from edgeasc.data.layouts import open_dataset
 from edgeasc.data.split import split

@@ -52,7 +52,8 @@ def run_job(options: argparse.Namespace, fold: int, seed: int, work: Path) -> di
     """Train, compress and score one held-out fold; per-clip correctness for the paired comparison."""
     import torch
 
-    from edgeasc.compress.run import Request, compress_run, load_quantized, net_predict
+    from edgeasc.compress.quantized import load_quantized, net_predict
+    from edgeasc.compress.run import Request, compress_run
     from edgeasc.data.layouts import open_dataset
     from edgeasc.data.split import split
     from edgeasc.recipes import load_recipe

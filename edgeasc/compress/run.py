@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 import edgeasc
 from edgeasc.compress.engine import Engine, find_engine
 from edgeasc.compress.inventory import costs_of, inventory
 from edgeasc.compress.parity_set import parity_tensors
-from edgeasc.compress.quantnet import Mode, QuantNet, running
+from edgeasc.compress.quantized import net_predict
+from edgeasc.compress.quantnet import QuantNet
 from edgeasc.compress.solve import Plan, solve_budget
 from edgeasc.data.calibration import (
     CalibrationSet,
@@ -38,7 +38,6 @@ from edgeasc.files import sha256, write_bytes, write_json
 from edgeasc.graph.count import count
 from edgeasc.graph.model import Form, IntegerGraph
 from edgeasc.graph.onnx_write import onnx_bytes
-from edgeasc.nn.registry import create_model
 from edgeasc.runs import Run, RunInfo, installed_versions
 from edgeasc.sizes import format_size
 from edgeasc.specs import Recipe
@@ -51,6 +50,8 @@ from edgeasc.train.run import clip_arrays, cpu_threads, load_network, load_teach
 from edgeasc.train.weights import load_weights, read_tensors, write_tensors
 
 LIMITS = ("file", "macs")  # known before training
+PARITY_CLIPS = CALIBRATION_CLIPS = 240
+SCENES = "built-in scenes"
 
 
 @dataclass(frozen=True)
@@ -355,41 +356,11 @@ class _Job:
         Raises:
             CheckFailed: the integer-exact forward and the numpy reference differ (never expected).
         """
-        clips = [*parts["test"], *parts["validation"], *parts["train"]]
-        features = clip_arrays(dataset, clips[:PARITY_CLIPS], self.recipe, self.cache).features
+        enough = len(parts["test"]) >= PARITY_CLIPS
+        pool = parts["test"] if enough else [*parts["test"], *parts["validation"], *parts["train"]]
+        spread = np.linspace(0, len(pool) - 1, min(len(pool), PARITY_CLIPS)).astype(int)  # over classes and devices
+        features = clip_arrays(dataset, [pool[at] for at in spread], self.recipe, self.cache).features
         tensors, equal = parity_tensors(net, features, self.recipe)
         write_tensors(self.run.parity, tensors)
         if not equal:
             raise CheckFailed("parity", "the integer-exact network and the numpy reference differ", self.run.path)
-
-
-def load_quantized(path: Path) -> QuantNet:
-    """The fake-quantised network of a complete compressed run, in `exact` mode.
-
-    Raises:
-        BadInput: no such run, or one whose files are missing or corrupt.
-    """
-    run = Run(path)
-    info, recipe = run.info(), run.recipe()
-    if info.kind != "compress" or info.state != "complete":
-        raise BadInput("run", f"not a complete compressed run ({info.kind}, {info.state})", path)
-    network = create_model(recipe.model.name, len(info.labels), **recipe.model.options).eval()
-    net = QuantNet(network, recipe.quantize.form, (1, 1, recipe.features.n_mels, recipe.n_frames))
-    load_weights(net, read_tensors(run.last)[0], run.last)
-    net.mode = "exact"
-    return net.eval()
-
-
-PARITY_CLIPS = CALIBRATION_CLIPS = 240
-SCENES = "built-in scenes"
-
-
-def net_predict(net: QuantNet, mode: Mode) -> Predict:
-    """`net` in one of its modes as a function of arrays."""
-    predict = network_predict(net)
-
-    def in_mode(features: NDArray[np.float32]) -> NDArray[np.float32]:
-        with running(net, mode):
-            return predict(features)
-
-    return in_mode

@@ -281,7 +281,7 @@ def test_a_compression_interrupted_in_any_phase_resumes_to_the_same_integers(
 
 @pytest.mark.slow
 def test_without_exact_epochs_the_run_still_holds_our_network(trained: Path, tmp_path: Path) -> None:
-    from edgeasc.compress.run import load_quantized, net_predict
+    from edgeasc.compress.quantized import load_quantized, net_predict
     from edgeasc.train.weights import read_tensors
 
     short = recipe(**{**LONG, "quantize": {"epochs": 1, "exact_epochs": 0}})

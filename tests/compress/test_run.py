@@ -8,7 +8,8 @@ import pytest
 import torch
 from tones import recipe, tones
 
-from edgeasc.compress.run import Request, compress_run, load_quantized, net_predict
+from edgeasc.compress.quantized import load_quantized, net_predict
+from edgeasc.compress.run import Request, compress_run
 from edgeasc.data.calibration import read_calibration, select_calibration, write_calibration
 from edgeasc.data.clips import Dataset
 from edgeasc.errors import BadInput, CheckFailed, UsageError
