@@ -166,6 +166,14 @@ def _seeds(jobs: list[dict[str, Any]]) -> list[int]:
     return sorted({job["seed"] for job in jobs})
 
 
+def _command(options: argparse.Namespace, work: Path) -> str:
+    """The arguments, without the folders of this machine."""
+    text = " ".join(sys.argv[1:])
+    for folder, name in ((work, "WORK"), (options.data, "DIR"), (options.out, "OUT")):
+        text = text.replace(str(folder), name)
+    return text
+
+
 def table(document: dict[str, Any]) -> str:
     lines = [
         f"ESC-10, folds {document['folds']}, c={document['c']}, form {document['form']}, seeds {document['seeds']}"
@@ -198,7 +206,7 @@ def main() -> None:
         "schema": 1,
         "benchmark": "esc10",
         "date": date.today().isoformat(),
-        "command": " ".join(sys.argv[1:]).replace(str(options.data), "DIR").replace(str(work), "WORK"),
+        "command": _command(options, work),
         "machine": describe_machine(),
         "c": options.c,
         "form": options.form,
