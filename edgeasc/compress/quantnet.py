@@ -50,6 +50,7 @@ class QuantNet(nn.Module):
         super().__init__()
         self.form, self.input_shape = form, input_shape
         self.mode: Mode = "float"
+        self.observing = False
         self.steps = nn.ModuleList(fold_network(network, form))
         names = [INPUT, *(step.name for step in self.ordered())]
         self.index = {name: position for position, name in enumerate(names)}
@@ -127,8 +128,6 @@ class QuantNet(nn.Module):
             low, high = value.aminmax() if step is None else step.range_of(value)
             self.lows[at] += low.clamp_max(0)
             self.highs[at] += high.clamp_min(0)
-
-    observing = False
 
     @torch.no_grad()
     def observe(self, batches: Iterable[Tensor]) -> None:
