@@ -110,6 +110,7 @@ class TrainSpec(Spec):
     weight_decay: float = Field(1e-3, ge=0.0)
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
     precision: Literal["32", "bf16"] = "32"
+    reestimate: bool = False  # batch-norm statistics anew, on training clips without augmentation, before judging
     seed: int = Field(0, ge=0)
     threads: int = Field(0, ge=0)  # 0: all cores; the number used is recorded
 

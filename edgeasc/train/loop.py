@@ -129,8 +129,8 @@ class _Loop:
         if not torch.isfinite(loss):
             why = f"the loss is not finite in epoch {epoch + 1} of {self.phase.name!r}; lower the learning rate"
             raise UsageError("training", why)
-        if self.phase.precision != "32":
-            reestimate(self.network, self.plain_inputs())  # statistics of the precision that is judged and ships
+        if self._needs_statistics(epoch):
+            reestimate(self.network, self.plain_inputs())
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch + 1, "lr": self.optimizer.param_groups[0]["lr"]}
         row |= {"train_loss": float(loss) / len(self.training), "train_accuracy": float(right) / len(self.training)}
         row |= self.hooks.after_epoch(epoch)
@@ -138,6 +138,12 @@ class _Loop:
         if validated is not None:
             row |= {f"validation_{key}": value for key, value in asdict(validated).items()}
         return row | {"seconds": round(time.perf_counter() - started, 3), "finished": int(time.time())}, validated
+
+    def _needs_statistics(self, epoch: int) -> bool:
+        """Whether batch-norm statistics are to be measured anew after `epoch`: in the precision that is judged and
+        ships, and, where asked for, of inputs as they are judged."""
+        judged = bool(self.validation) or epoch == self.phase.epochs - 1
+        return self.phase.precision != "32" or (self.phase.reestimate and judged)
 
     def _step(self, step: int, clips: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """One update; its loss, and for how many clips the most likely class is the (mixed) target's."""

@@ -20,6 +20,8 @@ class Phase:
     Attributes:
         name: unique within a run; seeds and checkpoints know the phase by it.
         warmup_epochs: linear warm-up at the start, in epochs, fractions allowed.
+        reestimate: measure batch-norm statistics anew on plain inputs before an epoch is judged: before every
+            validation, and at the end. Those gathered in training belong to mixed and masked inputs.
         augment: what is done to the inputs; None asks the recipe.
     """
 
@@ -33,6 +35,7 @@ class Phase:
     weight_decay: float = 1e-3
     label_smoothing: float = 0.0
     precision: Literal["32", "bf16"] = "32"
+    reestimate: bool = False
     seed: int = 0
     augment: AugmentSpec | None = None
 

@@ -243,6 +243,14 @@ def test_bf16_training_is_validated_in_32_bits_with_fresh_statistics(network, tr
     assert rows[-1]["validation_accuracy"] > 0.9
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_statistics_belong_to_plain_inputs_in_the_end_where_that_is_asked_for(network, training, toy_recipe, asked):
+    loud = toy_recipe.augment.model_copy(update={"gain_db": 20.0, "mixup_alpha": 1.0})
+    fit(network, training, Phase.of(toy_recipe, epochs=2, augment=loud, reestimate=asked), toy_recipe)
+    outputs = torch.cat([network[0](batch) for batch in plain_inputs(training, toy_recipe)])
+    assert torch.allclose(network[1].running_mean, outputs.mean((0, 2, 3)), atol=1e-3) == asked
+
+
 def test_progress_hears_every_step_and_epoch(network, training, toy_recipe):
     class Heard(Progress):
         steps, epochs = 0, ()
