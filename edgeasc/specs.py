@@ -11,7 +11,7 @@ import json
 import math
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -188,14 +188,23 @@ def parse_spec(kind: type[S], document: dict[str, Any], path: Path | None = None
 
 
 def _keys(kind: type[Spec], section: list[str]) -> list[str]:
-    """Names allowed in the (nested) section of `kind`."""
+    """Names allowed in the (nested) section of `kind`; items of lists are sections by their number."""
     fields = kind.model_fields
     for part in section:
-        inner = fields[part].annotation if part in fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        if part.isdecimal():
+            continue
+        inner = _section_kind(fields[part].annotation) if part in fields else None
+        if inner is None:
             return []
         fields = inner.model_fields
     return list(fields)
+
+
+def _section_kind(annotation: Any) -> type[BaseModel] | None:
+    """The specification in `annotation`, which may be optional or a list of them."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation if issubclass(annotation, BaseModel) else None
+    return next((kind for kind in map(_section_kind, get_args(annotation)) if kind is not None), None)
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
