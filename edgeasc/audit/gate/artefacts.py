@@ -40,9 +40,7 @@ def find_artefacts(config: Config) -> tuple[Listed, ...]:
             why = f"models.{number}: the name {entry.name!r} is for one artefact; {len(paths)} match"
             raise UsageError("config", why, config.path)
         for path in paths:
-            listed = Listed(
-                entry.name or path, path, config.root / path, entry, entry.limits.over(config.spec.limits)
-            )
+            listed = Listed(entry.name or path, path, config.root / path, entry, entry.limits.over(config.spec.limits))
             if listed.name in found or any(other.path == path for other in found.values()):
                 raise UsageError("config", f"models.{number}: {path!r} or its name is listed before", config.path)
             found[listed.name] = listed

@@ -9,18 +9,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from edgeasc.audit.gate.quantities import FIXED, LATENCY, RULE_BYTES, RULE_MACS, quantity
+from edgeasc.audit.gate.quantities import FIXED, LATENCY, RULE_BYTES, quantity
 from edgeasc.errors import UsageError
 from edgeasc.sizes import parse_size
 from edgeasc.specs import Spec, nearest, parse_spec, read_toml
 
+if TYPE_CHECKING:
+    from edgeasc.audit.rules import Rule
+
 NAME = "edgeasc.toml"
 BASELINE = "edgeasc.baseline.json"
-SCHEMA = 1
 _TIMES = {"us": 1, "ms": 1_000, "s": 1_000_000}
 
 
@@ -148,7 +150,7 @@ class RatchetSpec(Spec):
 class GateConfig(Spec):
     """The whole file."""
 
-    schema_: Literal[1] = Field(SCHEMA, alias="schema")
+    schema_: Literal[1] = Field(1, alias="schema")
     baseline: str = BASELINE
     headroom: Share = 0.05  # of a limit; a limit that has less left is warned of
     limits: Limits = Limits()  # for every artefact
@@ -168,6 +170,16 @@ class Config:
         """The folder of the file."""
         return self.path.parent
 
+    def rule(self, name: str) -> Rule:
+        """The rule called `name`; a file of the user's own lies beside the configuration.
+
+        Raises:
+            UsageError: no such rule, or none at all. BadInput: a file that cannot be read.
+        """
+        from edgeasc.audit.rules import read_rule
+
+        return read_rule(str(self.root / name) if name.endswith(".toml") else name)
+
 
 def read_config(path: Path) -> Config:
     """The configuration in `path`.
@@ -176,7 +188,7 @@ def read_config(path: Path) -> Config:
         UsageError: no such file, not TOML, an unknown key (the nearest is named) or a value that is no limit.
     """
     if not path.is_file():
-        hint = "no such file; it lists artefacts and limits: [[models]] path = \"models/*.tflite\" and [models.limits]"
+        hint = 'no such file; it lists artefacts and limits: [[models]] path = "models/*.tflite" and [models.limits]'
         raise UsageError("config", hint, path)
     config = Config(path, parse_spec(GateConfig, read_toml(path, "config"), path, "config"))
     _check_rules(config)
@@ -184,15 +196,16 @@ def read_config(path: Path) -> Config:
 
 
 def _check_rules(config: Config) -> None:
-    """Every rule that is named exists: a typing error would otherwise show up artefact by artefact."""
-    from edgeasc.audit.rules import read_rule
-
+    """Every rule that is named exists and allows something where its own limits are meant."""
     for limits in (config.spec.limits, *(entry.limits for entry in config.spec.models)):
-        for name in limits.rules:
+        for name, limit in limits.rules.items():
             try:
-                read_rule(name)
+                rule = config.rule(name)
             except UsageError as error:
                 raise UsageError("config", f"rules: {error.why}", config.path) from None
+            if limit == "own" and not rule.allowed:
+                why = f'rules: {name} states no limit of its own; write one, like {name} = "128kB"'
+                raise UsageError("config", why, config.path)
 
 
-__all__ = ["BASELINE", "NAME", "RULE_MACS", "Config", "GateConfig", "Limits", "ModelEntry", "RatchetSpec", "read_config"]
+__all__ = ["BASELINE", "NAME", "Config", "GateConfig", "Limits", "ModelEntry", "RatchetSpec", "read_config"]

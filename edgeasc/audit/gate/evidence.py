@@ -10,7 +10,7 @@ import glob
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from edgeasc.audit.gate.artefacts import Listed
 from edgeasc.audit.gate.document import Measured, Unknown
@@ -80,7 +80,7 @@ def _worst(document: dict[str, Any], path: Path, key: str) -> Number:
     return Measured(value, "evaluated", f"{label}, n {n}", wilson_lower(value, n))
 
 
-def _is_share(value: Any) -> bool:
+def _is_share(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.0 <= value <= 1.0
 
 
@@ -154,9 +154,7 @@ def _glob(root: Path, pattern: str) -> list[Path]:
     return [root / path for path in sorted(glob.glob(pattern, root_dir=root, recursive=True))]
 
 
-def latency_number(
-    target: str, rows: list[dict[str, Any]], estimate: Callable[[str], Number]
-) -> Number:
+def latency_number(target: str, rows: list[dict[str, Any]], estimate: Callable[[str], Number]) -> Number:
     """Median latency in microseconds on `target` (or `target/runtime`): measured, or else as `estimate` says.
 
     Where several runtimes were measured on the target and none is named, the slowest is meant.

@@ -48,20 +48,25 @@ _FIXED = {
 FIXED = tuple(_FIXED)
 FROM_EVALUATION = ("accuracy", "macro_accuracy", "worst_class_accuracy", "worst_device_accuracy")
 LATENCY = "latency "  # and the target
-RULE_BYTES, RULE_MACS = " bytes", " MACs"  # after the rule
+RULE_BYTES = " bytes"  # after the rule
+_OF_RULES: tuple[tuple[str, Unit, str, str], ...] = (  # what is limited, unit, words, column
+    ("bytes", "bytes", "bytes", "bytes"),
+    ("parameters", "count", "parameters", "parameters"),
+    ("MACs", "count", "multiply-accumulates", "macs"),
+    ("weight bits", "count", "bits of the widest weight", ""),
+)
 
 
 def quantity(name: str) -> Quantity | None:
-    """The quantity called `name`; families are `<rule> bytes`, `<rule> MACs` and `latency <target>`."""
+    """The quantity called `name`; families: `<rule> bytes` (parameters, ..) and `latency <target>`."""
     if name in _FIXED:
         return _FIXED[name]
     if name.startswith(LATENCY):
         return Quantity(name, "us", f"time of one inference on {name.removeprefix(LATENCY)}", column="macs")
-    if name.endswith(RULE_BYTES):
-        return Quantity(name, "bytes", f"bytes under the rule {name.removesuffix(RULE_BYTES)}", column="bytes")
-    if name.endswith(RULE_MACS):
-        rule = name.removesuffix(RULE_MACS)
-        return Quantity(name, "count", f"multiply-accumulates under the rule {rule}", column="macs")
+    for what, unit, words, column in _OF_RULES:
+        if name.endswith(f" {what}"):
+            rule = name.removesuffix(f" {what}")
+            return Quantity(name, unit, f"{words} under the rule {rule}", column=column)
     return None
 
 

@@ -1,0 +1,103 @@
+"""SARIF 2.1.0 for code scanning: one result per broken or tight limit, the layer as its logical location.
+
+Schema: OASIS, https://docs.oasis-open.org/sarif/sarif/v2.1.0; GitHub's subset wants a file, a line and a fingerprint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import edgeasc
+from edgeasc.audit.gate.document import Check, GateReport, ModelGate
+from edgeasc.audit.gate.formats.github import repository_path
+from edgeasc.audit.gate.formats.words import difference_of, sentence
+from edgeasc.audit.gate.quantities import known
+from edgeasc.tables import printable
+
+SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+UNREADABLE = "unreadable"
+
+
+def sarif(report: GateReport, root: Path) -> dict[str, Any]:
+    """The document; paths from `root`, the checked-out repository."""
+    results, rules = [], dict[str, dict[str, Any]]()
+    for model in report.models:
+        uri = quote(repository_path(model.place, root))
+        if model.error:
+            rules.setdefault(UNREADABLE, _rule(UNREADABLE, "artefacts that cannot be read or counted"))
+            results.append(_result(UNREADABLE, "error", model, uri, model.error, UNREADABLE))
+        for check in model.checks:
+            if check.status != "pass":
+                rule = _rule_id(check)
+                rules.setdefault(rule, _rule(rule, _about(check)))
+                level = "warning" if check.passed else "error"
+                results.append(
+                    _result(rule, level, model, uri, sentence(model, check), check.name, _layers(model, check))
+                )
+    order = list(rules)
+    for result in results:
+        result["ruleIndex"] = order.index(result["ruleId"])
+    driver = {
+        "name": "edgeasc check",
+        "version": edgeasc.__version__,
+        "semanticVersion": edgeasc.__version__,
+        "rules": list(rules.values()),
+    }
+    run = {"tool": {"driver": driver}, "columnKind": "utf16CodeUnits", "results": results}
+    return {"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}
+
+
+def _rule_id(check: Check) -> str:
+    return check.name if check.kind == "finding" else f"{check.kind}/{check.name.replace(' ', '-')}"
+
+
+def _about(check: Check) -> str:
+    if check.kind == "finding":
+        return f"findings {check.name}: `edgeasc explain {check.name}` tells more"
+    words = known(check.name).words
+    return f"the baseline holds: {words}" if check.kind == "ratchet" else f"a limit on: {words}"
+
+
+def _rule(name: str, words: str) -> dict[str, Any]:
+    return {
+        "id": printable(name),
+        "name": "".join(part.capitalize() for part in name.replace("/", "-").replace("_", "-").split("-")) or "Limit",
+        "shortDescription": {"text": printable(words)},
+        "fullDescription": {"text": printable(words)},
+        "defaultConfiguration": {"level": "error"},
+        "properties": {"tags": ["model-budget"]},
+    }
+
+
+def _result(
+    rule: str, level: str, model: ModelGate, uri: str, words: str, what: str, layers: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    place: dict[str, Any] = {
+        "physicalLocation": {
+            "artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"},
+            "region": {"startLine": 1},  # of a binary file; code scanning shows nothing without one
+        }
+    }
+    if layers:
+        place["logicalLocations"] = [{"fullyQualifiedName": printable(name), "kind": "member"} for name in layers]
+    return {
+        "ruleId": printable(rule),
+        "level": level,
+        "message": {"text": printable(f"{model.name}: {words}")},
+        "locations": [place],
+        "partialFingerprints": {"edgeascLimit/v1": _fingerprint(model.name, rule, what)},
+    }
+
+
+def _layers(model: ModelGate, check: Check) -> tuple[str, ...]:
+    if check.layer:
+        return (check.layer,)
+    change = difference_of(model, check.name)
+    return tuple(layer.name for layer in change.layers[:10]) if change else ()
+
+
+def _fingerprint(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

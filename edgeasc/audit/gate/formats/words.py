@@ -1,0 +1,58 @@
+"""A verdict in one sentence, the same in every format."""
+
+from __future__ import annotations
+
+from edgeasc.audit.gate.document import Check, Difference, GateReport, ModelGate
+from edgeasc.audit.gate.quantities import show, show_change
+from edgeasc.tables import printable
+
+
+def sentence(model: ModelGate, check: Check) -> str:
+    """What a failed or tight check means, with the layer that is to blame where the baseline tells."""
+    if check.kind == "finding":
+        return printable(check.why)
+    name = check.title
+    if check.value is None:
+        return printable(f"{name} is not known: {check.why}")
+    found, limit = show(check.value, check.unit), show(check.limit, check.unit)
+    if check.unit == "rungs":
+        return printable(f"{name}: {check.detail}" if not check.passed else f"{name} holds")
+    if check.passed:
+        return printable(f"{name} {found}: {_tight(check)} to its limit, {limit}{_of(check)}")
+    over = show_change(check.value - check.limit, check.unit)[1:]
+    side = "over" if check.best == "least" else "under"
+    text = f"{name} {found} is {over} {side} its limit, {limit}{_of(check)}"
+    change = difference_of(model, check.name)
+    if change is not None and change.worse:
+        text += f": {change.words} since the baseline"
+    return printable(text)
+
+
+def _tight(check: Check) -> str:
+    if check.best == "most":
+        return "by chance alone it may lie below, too close"
+    return f"only {100 * (check.left or 0.0):.1f} % left"
+
+
+def _of(check: Check) -> str:
+    """What an evaluated, measured or estimated number rests on."""
+    return f" ({check.origin}: {check.detail})" if check.origin != "counted" and check.detail else ""
+
+
+def difference_of(model: ModelGate, name: str) -> Difference | None:
+    """How the number called `name` changed."""
+    return next((item for item in model.differences if item.name == name), None)
+
+
+def verdict(report: GateReport) -> str:
+    """The whole report in a line."""
+    failed = [model.name for model in report.models if not model.passed]
+    count = len(report.models)
+    if not failed:
+        limits = sum(len(model.checks) for model in report.models)
+        tight = sum(check.status == "tight" for model in report.models for check in model.checks)
+        words = f"pass: {count} model{'s' if count != 1 else ''}, {limits} limits" + (
+            f", {tight} tight" if tight else ""
+        )
+        return words
+    return f"FAIL: {len(failed)} of {count} model{'s' if count != 1 else ''}: {', '.join(failed)}"
