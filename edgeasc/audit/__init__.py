@@ -27,15 +27,17 @@ def audit(
     *,
     limits: Mapping[str, int] | None = None,
     arena: bool = True,
+    system: bool = False,
 ) -> AuditReport:
-    """Count run folders, exported folders, .onnx and .tflite files, and judge them.
+    """Count run folders, exported folders, .onnx, .tflite and .safetensors files, and judge them.
 
     Args:
         path: one artefact, or several.
-        budget: the most bytes under every rule of `rules`, a number or text like `128KiB`.
-        rules: names of `edgeasc rules`; by default `deployed`, the non-zero weights and biases of the file.
+        budget: the most bytes under every rule of `rules`, a number or text like `128KiB`; by default each rule's own.
+        rules: names of `edgeasc rules` or paths of rule files; by default `deployed`, the non-zero weights and biases.
         limits: further limits by name, see `audit.limits.LIMITS`.
         arena: whether TFLM measures its arena (about half a second in a child process).
+        system: the models are one system, such as an ensemble: rules whose limits hold for a system judge the sum.
 
     Raises:
         BadInput: a file that cannot be read, or a rule that cannot be computed from it.
@@ -43,13 +45,15 @@ def audit(
     """
     from edgeasc.audit.document import AuditReport
     from edgeasc.audit.inspect import inspect
+    from edgeasc.audit.limits import judge_together
     from edgeasc.audit.rules import read_rule
     from edgeasc.sizes import parse_size
 
     paths = [path] if isinstance(path, (str, Path)) else list(path)
     chosen = [read_rule(name) for name in rules or [DEFAULT_RULE]]
     size = parse_size(budget) if isinstance(budget, str) else budget
-    return AuditReport(tuple(inspect(Path(item), chosen, size, limits, arena) for item in paths))
+    models = tuple(inspect(Path(item), chosen, size, limits, arena) for item in paths)
+    return AuditReport(models, judge_together(models, size) if system else ())
 
 
 class _Room(types.ModuleType):

@@ -69,14 +69,43 @@ class RuleLine:
 
 
 @dataclass(frozen=True)
+class RuleMacs:
+    """Operations as two counters see them: the network's products alone, and torchinfo's with biases and batch norm.
+
+    `decides` names the one that the rule judges, the larger where the rule is torchinfo's.
+    """
+
+    network: int
+    torchinfo: int
+    decides: str
+
+    @property
+    def value(self) -> int:
+        """The number that is judged."""
+        return self.network if self.decides == "network" else self.torchinfo
+
+
+@dataclass(frozen=True)
 class RuleSize:
-    """Size under a named rule: whole bytes, and `text` in the rule's own unit."""
+    """Size under a named rule: whole bytes, and `text` in the rule's own unit.
+
+    Attributes:
+        parameters: elements that the rule counts. weight_bits: width of the widest weight.
+        macs: operations as the rule counts them; None where the file does not tell.
+        scope: `model`, or `system` where all models together are judged.
+        allowed: the rule's own limits by what they limit (`bytes`, `parameters`, `MACs`, `weight bits`).
+    """
 
     name: str
     bytes: int
     text: str
     lines: tuple[RuleLine, ...]
     note: str = ""
+    parameters: int = 0
+    macs: RuleMacs | None = None
+    weight_bits: int = 0
+    scope: str = "model"
+    allowed: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,6 +124,10 @@ class ModelAudit:
         format: `onnx`, `tflite` or `run`. counted_by: `integer graph`, or `stored` for somebody else's file.
         ends: input and output in words. stored: the parameters as the file stores them, where that differs.
         peak_activation_bytes: largest sum of live activations in stored order, reached in `peak_layer`.
+        best_peak_bytes: the same in the best order of the operators that was found; `best_peak_exact` says that no
+            order needs less. best_order: that order by operator names, empty where the stored order is as good.
+        unknown: operators whose multiply-accumulates nobody counted, so that `macs` is a lower bound.
+        has_operators: false for weights alone, which tell neither multiply-accumulates nor RAM.
     """
 
     path: str
@@ -117,6 +150,11 @@ class ModelAudit:
     rules: tuple[RuleSize, ...] = ()
     limits: tuple[Limit, ...] = ()
     notes: tuple[str, ...] = ()
+    best_peak_bytes: int = 0
+    best_peak_exact: bool = True
+    best_order: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    has_operators: bool = True
 
     @property
     def passed(self) -> bool:
@@ -129,20 +167,25 @@ class ModelAudit:
         arena = document.pop("arena")
         targets = [{"name": "tflm", "origin": "measured", "ram_bytes": arena["bytes"]}] if arena["bytes"] else []
         document["layers"] = [asdict(layer) for layer in self.layers]
+        if not self.has_operators:
+            document |= dict.fromkeys(("macs", "peak_activation_bytes", "best_peak_bytes"))
         return {**document, "targets": targets, "passed": self.passed}
 
 
 @dataclass(frozen=True)
 class AuditReport:
-    """The audits of one call."""
+    """The audits of one call; `system` holds the limits on all models together, where these are one system."""
 
     models: tuple[ModelAudit, ...]
+    system: tuple[Limit, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether every model passed."""
-        return all(model.passed for model in self.models)
+        """Whether every model passed, and all of them together."""
+        return all(model.passed for model in self.models) and all(limit.passed for limit in self.system)
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON document of DESIGN section 3."""
-        return {"schema": SCHEMA, "models": [model.to_json() for model in self.models], "passed": self.passed}
+        """The JSON document of DESIGN section 3; `system` only where something was judged together."""
+        together = {"system": [asdict(limit) for limit in self.system]} if self.system else {}
+        models = [model.to_json() for model in self.models]
+        return {"schema": SCHEMA, "models": models, **together, "passed": self.passed}

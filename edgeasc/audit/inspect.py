@@ -5,18 +5,19 @@ from __future__ import annotations
 import gzip
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from edgeasc.audit.arena import measure_arena
-from edgeasc.audit.document import Arena, ModelAudit, RuleSize
+from edgeasc.audit.document import Arena, ModelAudit, RuleMacs, RuleSize
 from edgeasc.audit.limits import judge
 from edgeasc.audit.rules import Rule, apply, read_inventory
 from edgeasc.audit.sharing import count_graph, merge_layers, share_bands
 from edgeasc.audit.stored_count import StoredCount, count_stored
 from edgeasc.errors import BadInput, EdgeascError
+from edgeasc.files import read_bytes
 from edgeasc.graph.stored import StoredModel, StoredTensor
 from edgeasc.runtime.artefact import Artefact, read_artefact
 
@@ -35,66 +36,104 @@ def inspect(
     Raises:
         BadInput: not a readable artefact, or a rule that cannot be computed from it.
     """
-    artefact = read_artefact(path)
-    if artefact.kind == "run":
-        raise BadInput("audit", "a run that is not compressed has no deployed network yet; compress it first", path)
+    artefact = _open(path)
     with ThreadPoolExecutor(1) as pool:  # TFLM works in its process while we count
         measured = pool.submit(measure_arena, artefact) if arena or "arena" in (limits or {}) else None
         try:
             with np.errstate(all="ignore"):  # whatever numbers a damaged file holds
-                count, raw, stored = _count(artefact)
+                found = _count(artefact)
         except EdgeascError as error:
             raise type(error)(error.what, error.why, artefact.path) from None
-    own = OWN_MARK in artefact.metadata
+    count, raw, own = found.network, found.stored, found.own
     document = ModelAudit(
         path=str(path),
         format=artefact.kind,
         sha256=artefact.sha256,
         file_bytes=len(artefact.payload),
         gzip_bytes=len(gzip.compress(artefact.payload, 9, mtime=0)),
-        ends=_ends(stored),
+        ends=found.ends,
         counted_by="integer graph" if own else "stored",
         parameters=count.parameters,
         stored=raw.parameters,
         macs=count.macs,
-        peak_activation_bytes=count.peak_bytes,
-        peak_layer=count.peak_layer,
+        peak_activation_bytes=count.memory.peak,
+        peak_layer=count.memory.peak_layer,
+        best_peak_bytes=count.memory.best_peak,
+        best_peak_exact=count.memory.exact,
+        best_order=count.memory.order,
         layers=merge_layers(count.layers) if own else tuple(count.layers),
         operators=dict(raw.operators.most_common()),
         uncounted=raw.apart,
         metadata=_metadata(artefact),
         arena=measured.result() if measured else Arena(None, "not asked for"),
-        rules=tuple(_rule_size(rule, artefact, path, count) for rule in rules),
+        rules=tuple(_rule_size(rule, artefact, path, found) for rule in rules),
         notes=tuple(count.notes),
+        unknown=tuple(sorted(raw.unknown)),
+        has_operators=found.has_operators,
     )
     return replace(document, limits=judge(document, budget, dict(limits or {})))
 
 
-def _count(artefact: Artefact) -> tuple[StoredCount, StoredCount, StoredModel]:
-    """The counts of the network, the counts of the file as it is stored, and the latter."""
+@dataclass(frozen=True)
+class _Found:
+    """The counts of the network and of the file as it is stored; `own` where edgeasc wrote the file."""
+
+    network: StoredCount
+    stored: StoredCount
+    ends: str
+    own: bool
+    has_operators: bool = True
+
+
+def _open(path: Path) -> Artefact:
+    """The artefact at `path`; weights alone are one as well."""
+    if path.suffix.lower() == ".safetensors" and not path.is_dir():
+        return Artefact("safetensors", read_bytes(path, "model"), path)
+    artefact = read_artefact(path)
+    if artefact.kind == "run":  # not compressed: the float network's weights
+        return replace(artefact, payload=read_bytes(path / "best.safetensors", "weights"))
+    return artefact
+
+
+def _count(artefact: Artefact) -> _Found:
+    """Count by the format of the artefact."""
     own = OWN_MARK in artefact.metadata
+    if artefact.kind in ("safetensors", "run"):
+        from edgeasc.audit.weights import count_weights
+
+        count, _ = count_weights(artefact.payload, artefact.path)
+        return _Found(count, count, "weights alone", own=False, has_operators=False)
     if artefact.kind == "tflite":
         from edgeasc.graph.tflite_read import read_tflite
 
         stored = read_tflite(artefact.payload)
         raw = count_stored(stored)
-        return (count_stored(share_bands(stored), by_content=False) if own else raw), raw, stored
+        return _Found(count_stored(share_bands(stored)) if own else raw, raw, _ends(stored), own)
     from edgeasc.graph.onnx_read import read_onnx
     from edgeasc.graph.onnx_stored import read_stored_onnx
 
     stored = read_stored_onnx(artefact.payload, shapes=not own)
     raw = count_stored(stored)
-    return (count_graph(read_onnx(artefact.payload)) if own else raw), raw, stored
+    return _Found(count_graph(read_onnx(artefact.payload)) if own else raw, raw, _ends(stored), own)
 
 
-def _rule_size(rule: Rule, artefact: Artefact, path: Path, count: StoredCount) -> RuleSize:
+def _rule_macs(rule: Rule, found: _Found) -> RuleMacs | None:
+    """Operations under `rule`: torchinfo's where that is its counter, unless the network itself needs more."""
+    if not found.has_operators:
+        return None
+    network, torchinfo = found.network.macs, found.stored.torchinfo_macs
+    return RuleMacs(network, torchinfo, "torchinfo" if rule.macs == "torchinfo" and torchinfo > network else "network")
+
+
+def _rule_size(rule: Rule, artefact: Artefact, path: Path, found: _Found) -> RuleSize:
     """The artefact under one rule.
 
     Raises:
         BadInput: a rule about training, and no inventory beside the file.
     """
+    macs = _rule_macs(rule, found)
     if rule.form == "deployed":
-        return apply(rule, count.counted)
+        return apply(rule, found.network.counted, macs=macs)
     inventory = path / "inventory.json"
     if not path.is_dir() or not inventory.is_file():
         why = f"rule {rule.name} is not computable from this file: it counts the network before folding"
@@ -103,7 +142,7 @@ def _rule_size(rule: Rule, artefact: Artefact, path: Path, count: StoredCount) -
     kept = sum(item.kept for item in tensors if item.kind == "conv")
     nonzero = sum(item.nonzero for item in tensors if item.kind == "conv")
     rounded = f"after rounding to 8 bits {nonzero:,} of the {kept:,} convolution weights kept are not zero"
-    return apply(rule, tensors, rounded)
+    return apply(rule, tensors, rounded, macs)
 
 
 def _ends(model: StoredModel) -> str:

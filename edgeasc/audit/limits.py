@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeasc.audit.document import Limit, ModelAudit
+from edgeasc.audit.document import Limit, ModelAudit, RuleSize
 from edgeasc.errors import BadInput, UsageError
 from edgeasc.sizes import parse_size
 from edgeasc.specs import nearest
@@ -36,32 +36,61 @@ def parse_limits(texts: Sequence[str]) -> dict[str, int]:
 
 
 def judge(audit: ModelAudit, budget: int | None, named: dict[str, int]) -> tuple[Limit, ...]:
-    """The verdicts on `audit`: the budget under each of its rules, and each named limit.
+    """The verdicts on `audit`: its rules' own limits, `budget` in place of their bytes, and each named limit.
+
+    A limit on multiply-accumulates is not met where operators are unknown: what nobody counted cannot pass.
 
     Raises:
         BadInput: a limit on a number that this file does not give.
     """
     limits = []
-    if budget is not None:
-        limits += [_limit(f"{rule.name} bytes", budget, rule.bytes) for rule in audit.rules]
+    for rule in audit.rules:
+        for what, allowed in {**rule.allowed, **({"bytes": budget} if budget is not None else {})}.items():
+            name = f"{rule.name} {what}"
+            value = rule_value(rule, what)
+            if value is None:
+                raise BadInput("rule", f"{name}: weights alone do not tell the operations", audit.path)
+            limits.append(_judged(audit, name, allowed, value, what == "MACs"))
     values = {
         "file": audit.file_bytes,
         "gzip": audit.gzip_bytes,
-        "macs": audit.macs,
+        "macs": audit.macs if audit.has_operators else None,
         "parameters": audit.parameters.total,
-        "ram": audit.peak_activation_bytes,
+        "ram": audit.peak_activation_bytes if audit.has_operators else None,
         "arena": audit.arena.bytes,
     }
-    for name, limit in named.items():
+    for name, allowed in named.items():
         value = values[name]
         if value is None:
-            raise BadInput("limit", f"{name} is not known: {audit.arena.why}", audit.path)
-        limits.append(_limit(name, limit, value))
+            why = audit.arena.why if name == "arena" else "weights alone do not tell it"
+            raise BadInput("limit", f"{name} is not known: {why}", audit.path)
+        limits.append(_judged(audit, name, allowed, value, name == "macs"))
     return tuple(limits)
 
 
-def _limit(name: str, limit: int, value: int) -> Limit:
-    return Limit(name, limit, value, value <= limit)
+def judge_together(models: Sequence[ModelAudit], budget: int | None) -> tuple[Limit, ...]:
+    """The verdicts of those rules whose limits hold for a whole system, on all `models` as one system."""
+    limits = []
+    for rules in zip(*(model.rules for model in models), strict=True):
+        rule = rules[0]
+        allowed = {**rule.allowed, **({"bytes": budget} if budget is not None else {})}
+        for what, limit in allowed.items() if rule.scope == "system" else ():
+            found = [rule_value(each, what) or 0 for each in rules]
+            value = max(found) if what == "weight bits" else sum(found)
+            unknown = what == "MACs" and any(model.unknown for model in models)
+            limits.append(Limit(f"{rule.name} {what}, together", limit, value, value <= limit and not unknown))
+    return tuple(limits)
+
+
+def rule_value(rule: RuleSize, what: str) -> int | None:
+    """The number under `rule` that its limit `what` is about; None where the file does not tell."""
+    if what == "MACs":
+        return None if rule.macs is None else rule.macs.value
+    return {"bytes": rule.bytes, "parameters": rule.parameters, "weight bits": rule.weight_bits}[what]
+
+
+def _judged(audit: ModelAudit, name: str, limit: int, value: int, operations: bool) -> Limit:
+    return Limit(name, limit, value, value <= limit and not (operations and audit.unknown))
 
 
 def _parse_count(text: str) -> int:

@@ -1,4 +1,7 @@
-"""Peak activation RAM by liveness: what must exist at the same time when operators run in their stored order."""
+"""Peak activation RAM by liveness: what must exist at the same time when operators run one after another.
+
+The stored order is what TFLite and TFLM run; the best order is what a converter could have stored.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,42 @@ class Step:
     name: str
     reads: tuple[int, ...]
     writes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Peak RAM in the stored order and in the best order found.
+
+    Attributes:
+        live: bytes alive during every step in stored order.
+        best_peak: the peak of the best order found. exact: whether no order needs less.
+        order: the best order, as positions of steps; empty where the stored order is as good.
+    """
+
+    live: tuple[int, ...] = ()
+    peak_layer: str = ""
+    best_peak: int = 0
+    exact: bool = True
+    order: tuple[str, ...] = ()
+
+    @property
+    def peak(self) -> int:
+        """The most bytes alive at once in stored order."""
+        return max(self.live, default=0)
+
+
+def plan(steps: Sequence[Step], sizes: Mapping[int, int], inputs: Sequence[int], outputs: Sequence[int]) -> Plan:
+    """Live bytes of every step in stored order, and the best order where it needs less."""
+    from edgeasc.audit.order import better_order
+
+    live = live_bytes(steps, sizes, inputs, outputs)
+    if not live:
+        return Plan()
+    peak = max(live)
+    order, exact = better_order(steps, sizes, inputs, outputs, peak)
+    best = max(live_bytes([steps[number] for number in order], sizes, inputs, outputs)) if order else peak
+    names = tuple(steps[number].name for number in order)
+    return Plan(tuple(live), steps[live.index(peak)].name, best, exact, names)
 
 
 def live_bytes(

@@ -12,7 +12,7 @@ from edgeasc.tables import Block, Table, printable
 MARKED = 3  # worst layers per column
 LONGEST_NAME = 40  # characters
 TIGHT = 0.05  # headroom below which a passed limit is called tight
-_COUNTS = ("macs", "parameters")  # limits that are no bytes
+_COUNTS = ("macs", "parameters", "MACs")  # limits that are no bytes, by their last word
 
 
 def report_blocks(report: AuditReport, all_layers: bool = False) -> list[Block]:
@@ -22,6 +22,8 @@ def report_blocks(report: AuditReport, all_layers: bool = False) -> list[Block]:
         blocks += _model_blocks(model, all_layers)
     if len(report.models) > 1:
         blocks.append(_summary(report))
+    if report.system:
+        blocks += ["All models as one system:", _limits(report.system)]
     return blocks
 
 
@@ -71,10 +73,12 @@ def _front_end(model: ModelAudit) -> str:
 def _limits(limits: tuple[Limit, ...]) -> Table:
     rows = []
     for limit in limits:
-        unit = "" if limit.name in _COUNTS else " B"
+        word = limit.name.removesuffix(", together").split()[-1]
+        unit = "" if word in _COUNTS else " bit" if word == "bits" else " B"
         part = 1 - limit.value / limit.limit
         verdict = "FAIL" if not limit.passed else "pass (tight)" if part < TIGHT else "pass"
-        left = f"{100 * part:.1f} %" if limit.passed else f"{limit.value - limit.limit:,}{unit} over"
+        over = limit.value - limit.limit
+        left = f"{100 * part:.1f} %" if limit.passed else f"{over:,}{unit} over" if over > 0 else "not all counted"
         rows.append((limit.name, f"{limit.limit:,}{unit}", f"{limit.value:,}{unit}", left, verdict))
     return Table(("limit", ">allowed", ">found", ">left", "verdict"), rows)
 
@@ -84,7 +88,10 @@ def _rule(rule: RuleSize) -> Table:
         (line.label, f"{line.elements:,}", f"{line.bits} bit" if line.bits else "own", f"{line.bytes:,.0f} B")
         for line in rule.lines
     ]
-    rows.append(("together", "", "", f"{rule.bytes:,} B = {rule.text}"))
+    rows.append(("together", f"{rule.parameters:,}", "", f"{rule.bytes:,} B = {rule.text}"))
+    if rule.macs is not None and "MACs" in rule.allowed:
+        rows.append(("MACs of the network", f"{rule.macs.network:,}", "", ""))
+        rows.append(("MACs as torchinfo counts", f"{rule.macs.torchinfo:,}", "", f"judged: {rule.macs.decides}"))
     return Table((f"rule {rule.name}", ">count", ">width", ">size"), rows)
 
 
@@ -104,11 +111,25 @@ def _sizes(model: ModelAudit) -> Table:
         ("file", f"{model.file_bytes:,} B", _both_units(model.file_bytes)),
         ("gzip -9", f"{model.gzip_bytes:,} B", _both_units(model.gzip_bytes)),
         ("not counted", f"{sum(item.bytes for item in model.uncounted):,} B", apart or "nothing"),
-        ("MACs", f"{model.macs:,}", "multiply-accumulates of one inference, batch 1"),
-        ("activations", f"{model.peak_activation_bytes:,} B", f"at their peak, in {printable(model.peak_layer)}"),
+        *_running_rows(model),
         _arena_row(model),
     ]
     return Table(("size", ">found", "which is"), rows)
+
+
+def _running_rows(model: ModelAudit) -> list[tuple[str, str, str]]:
+    """What an inference takes; nothing is known of weights alone."""
+    if not model.has_operators:
+        return [("MACs, activations", "unknown", "weights alone do not tell them")]
+    partly = f", at least: {', '.join(map(printable, model.unknown))} not counted" if model.unknown else ""
+    rows = [
+        ("MACs", f"{model.macs:,}", f"multiply-accumulates of one inference, batch 1{partly}"),
+        ("activations", f"{model.peak_activation_bytes:,} B", f"at their peak, in {printable(model.peak_layer)}"),
+    ]
+    if model.best_order:
+        what = "no order needs less" if model.best_peak_exact else "the best order that a greedy search found"
+        rows.append(("in another order", f"{model.best_peak_bytes:,} B", f"at their peak; {what}"))
+    return rows
 
 
 def _both_units(size: int) -> str:

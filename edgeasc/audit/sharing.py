@@ -14,6 +14,7 @@ from itertools import groupby
 import numpy as np
 
 from edgeasc.audit.document import Layer
+from edgeasc.audit.memory import Plan, Step, plan
 from edgeasc.audit.rules import Counted
 from edgeasc.audit.stored_count import StoredCount
 from edgeasc.files import sha256
@@ -27,7 +28,7 @@ _BAND = re.compile(r"(.+)/b\d+")
 def count_graph(graph: IntegerGraph) -> StoredCount:
     """The counts of an integer graph, one layer per node."""
     counts = count(graph)
-    result = StoredCount(peak_bytes=counts.peak_activation_bytes, peak_layer=counts.peak_layer)
+    result = StoredCount(memory=_memory(graph))
     for row in counts.layers:
         result.layers.append(Layer(**{field.name: getattr(row, field.name) for field in fields(Layer)}))
         result.operators[row.op] += 1
@@ -37,9 +38,21 @@ def count_graph(graph: IntegerGraph) -> StoredCount:
     return result
 
 
+def _memory(graph: IntegerGraph) -> Plan:
+    numbers = {name: number for number, name in enumerate(graph.tensors)}
+    sizes = {numbers[name]: tensor.size for name, tensor in graph.tensors.items() if tensor.data is None}
+    steps = [
+        Step(node.name, tuple(dict.fromkeys(numbers[name] for name in node.inputs)), (numbers[node.output],))
+        for node in graph.nodes
+    ]
+    return plan(steps, sizes, [numbers[graph.input]], [numbers[graph.output]])
+
+
 def share_bands(model: StoredModel) -> StoredModel:
-    """`model` with the weights of a layer's bands made one tensor, where they are the same but for signs and zeros."""
-    tensors, operators = list(model.tensors), list(model.operators)
+    """`model` as the network that we wrote into it: every constant is one of its own, and the weights of a layer's
+    bands are one tensor where they are the same but for signs and zeros.
+    """
+    tensors, operators = [replace(tensor, storage="") for tensor in model.tensors], list(model.operators)
     groups: dict[str, list[int]] = {}
     for number, operator in enumerate(operators):
         match = _BAND.fullmatch(operator.name)

@@ -1,8 +1,8 @@
 """Counting a model as its file stores it: parameters, multiply-accumulates and live activations of any operators.
 
-What is a parameter is decided by place (weights and biases of convolutions and matrix products) and otherwise by kind:
-a constant with more than one element that is a float or a quantised integer. Scales, zero points, running statistics
-and index tables are listed apart.
+What is a parameter is decided by place (`audit.places`) and otherwise by kind: a constant with more than one element
+that is a float or a quantised integer. A constant that reaches its user through a cast, a transposition or a pair of
+quantisation operators belongs to that user. Scales, zero points, running statistics and index tables are listed apart.
 """
 
 from __future__ import annotations
@@ -12,37 +12,13 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from edgeasc.audit.document import Layer, Parameters, Uncounted
-from edgeasc.audit.memory import Step, live_bytes
+from edgeasc.audit.liveness import activation_steps, variables
+from edgeasc.audit.macs import count_macs, is_convolution
+from edgeasc.audit.memory import Plan, plan
+from edgeasc.audit.places import BIAS, PARAMETERS, PASSING, RUNNING, STATISTICS, TABLES, WEIGHT, places_of
 from edgeasc.audit.rules import Counted
-from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor, count_elements
-
-# Inputs that are weights and biases whatever their type, by operator
-PLACES = {
-    "CONV_2D": (1, 2),
-    "CONV_3D": (1, 2),
-    "DEPTHWISE_CONV_2D": (1, 2),
-    "FULLY_CONNECTED": (1, 2),
-    "TRANSPOSE_CONV": (1, 3),
-    "BATCH_MATMUL": (0, 1),
-    "Conv": (1, 2),
-    "ConvTranspose": (1, 2),
-    "ConvInteger": (1,),
-    "Gemm": (1, 2),
-    "MatMul": (0, 1),
-    "MatMulInteger": (0, 1),
-    "QLinearConv": (3, 8),
-    "QLinearMatMul": (0, 3),
-}
-# Inputs that are never parameters, and what they are called
-APART = {
-    "QuantizeLinear": {1: "scales", 2: "zero points"},
-    "DequantizeLinear": {1: "scales", 2: "zero points"},
-    "BatchNormalization": {3: "running statistics", 4: "running statistics"},
-    "QLinearConv": {1: "scales", 2: "zero points", 4: "scales", 5: "zero points", 6: "scales", 7: "zero points"},
-    "QLinearMatMul": {1: "scales", 2: "zero points", 4: "scales", 5: "zero points", 6: "scales", 7: "zero points"},
-}
-MATRIX_PRODUCTS = ("BATCH_MATMUL", "MatMul", "MatMulInteger", "QLinearMatMul")
-UNKNOWN_MACS = ("LSTM", "RNN", "GRU", "Attention", "Einsum", "SVDF", "EINSUM", "CUSTOM:")
+from edgeasc.audit.stored_notes import notes_on
+from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor
 
 
 @dataclass
@@ -54,9 +30,10 @@ class StoredCount:
     uncounted: Counter[str] = field(default_factory=Counter)  # elements
     uncounted_bytes: Counter[str] = field(default_factory=Counter)
     operators: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)  # operators whose multiply-accumulates nobody knows
     notes: list[str] = field(default_factory=list)
-    peak_bytes: int = 0
-    peak_layer: str = ""
+    torchinfo_macs: int = 0
+    memory: Plan = field(default_factory=Plan)
 
     @property
     def parameters(self) -> Parameters:
@@ -75,12 +52,13 @@ class StoredCount:
 
 
 def sum_parameters(counted: list[Counted]) -> Parameters:
-    """`counted` in four numbers."""
+    """`counted` in four numbers; running statistics are no parameters."""
+    own = [item for item in counted if item.kind != STATISTICS]
     return Parameters(
-        total=sum(item.total for item in counted),
-        nonzero=sum(item.nonzero for item in counted),
-        nonzero_bytes=sum(packed_bytes(item.nonzero, item.bits) for item in counted),
-        bytes=sum(packed_bytes(item.total, item.bits) for item in counted),
+        total=sum(item.total for item in own),
+        nonzero=sum(item.nonzero for item in own),
+        nonzero_bytes=sum(packed_bytes(item.nonzero, item.bits) for item in own),
+        bytes=sum(packed_bytes(item.total, item.bits) for item in own),
     )
 
 
@@ -89,134 +67,123 @@ def packed_bytes(elements: int, bits: int) -> int:
     return -(-elements * bits // 8)
 
 
-def count_stored(model: StoredModel, by_content: bool = True) -> StoredCount:
-    """Count every operator of `model`; a constant counts once, at its first use.
-
-    `by_content` makes equal constants one, as a file stores them; otherwise each tensor is one of its own.
-    """
-    result, seen = StoredCount(), set[Hashable]()
-    live = _live(model)
-    for operator, alive in zip(model.operators, live, strict=True):
-        own = _parameters(operator, model.tensors, seen, result, by_content)
-        result.counted += own
+def count_stored(model: StoredModel) -> StoredCount:
+    """Count every operator of `model`; constants of one storage count once, at their first use."""
+    result = StoredCount()
+    found = _Parameters(model, result)
+    steps, sizes = activation_steps(model)
+    kept = variables(model)
+    result.memory = plan(steps, sizes, (*model.inputs, *kept), (*model.outputs, *kept))
+    owned = found.by_operator()
+    for number, (operator, alive) in enumerate(zip(model.operators, result.memory.live, strict=True)):
+        macs = count_macs(operator, model.tensors, model.format == "tflite")
         result.operators[operator.op] += 1
-        sizes = sum_parameters(own)
+        if macs is None:
+            result.unknown[operator.op] += 1
+        result.torchinfo_macs += _torchinfo(operator, model, found.used[number])
+        own = owned[number]
+        result.counted += own
+        sizes_of = sum_parameters(own)
         output = model.tensors[operator.outputs[0]] if operator.outputs else None
         result.layers.append(
             Layer(
                 name=operator.name,
                 op=operator.op,
                 output_shape=output.shape if output else (),
-                parameters=sizes.total,
-                nonzero=sizes.nonzero,
-                bytes=sizes.nonzero_bytes,
-                macs=count_macs(operator, model.tensors),
+                parameters=sizes_of.total,
+                nonzero=sizes_of.nonzero,
+                bytes=sizes_of.nonzero_bytes,
+                macs=macs or 0,
                 activation_bytes=alive,
             )
         )
-    if live:
-        result.peak_bytes = max(live)
-        result.peak_layer = model.operators[live.index(result.peak_bytes)].name
-    result.notes += _notes(model, result)
+    result.notes += notes_on(model, result.unknown)
     return result
 
 
-def count_macs(operator: StoredOperator, tensors: tuple[StoredTensor, ...]) -> int:
-    """Multiply-accumulates of one operator, batch 1; 0 for what is no convolution or matrix product."""
-    if operator.op not in PLACES or not operator.outputs:
-        return 0
-
-    def tensor(place: int) -> StoredTensor:
-        given = place < len(operator.inputs) and operator.inputs[place] >= 0
-        return tensors[operator.inputs[place]] if given else StoredTensor("", (0,), "int8", 8)
-
-    output, first, weight = tensors[operator.outputs[0]], tensor(0), tensor(PLACES[operator.op][0])
-    match operator.op:
-        case "TRANSPOSE_CONV":  # weights [out, f, t, in]; input 0 is the output's shape
-            return tensor(2).elements * _per_slice(weight, -1)
-        case "ConvTranspose":  # weights [in, out / groups, f, t]
-            return first.elements * _per_slice(weight, 0)
-        case "DEPTHWISE_CONV_2D" | "CONV_3D":  # weights [1, f, t, out], [d, f, t, in, out]
-            return output.elements * _per_slice(weight, -1)
-        case "CONV_2D" | "FULLY_CONNECTED" | "Conv" | "ConvInteger" | "QLinearConv":  # weights [out, ..]
-            return output.elements * _per_slice(weight, 0)
-        case "BATCH_MATMUL":
-            return first.elements * abs(output.shape[-1]) if output.shape else 0
-        case _:  # Gemm, MatMul and their integer forms: [.., m, k] x [.., k, n]
-            rows = count_elements(output.shape[:-1])
-            return output.elements * (first.elements // max(rows, 1))
+def _torchinfo(operator: StoredOperator, model: StoredModel, parameters: int) -> int:
+    """Operations as torchinfo counts them: parameters, biases and norms included, times the plane of a convolution."""
+    if not is_convolution(operator) or not operator.outputs:
+        return parameters
+    output = model.tensors[operator.outputs[0]]
+    if len(output.shape) < 2:
+        return parameters
+    channels = output.shape[-1 if model.format == "tflite" else 1]
+    return parameters * (output.elements // max(abs(channels), 1))
 
 
-def _per_slice(tensor: StoredTensor, axis: int) -> int:
-    """Elements of one slice along `axis`."""
-    return tensor.elements // max(abs(tensor.shape[axis]), 1) if tensor.shape else 0
+class _Parameters:
+    """Finds every constant of a model and the operator that it belongs to."""
 
+    def __init__(self, model: StoredModel, result: StoredCount) -> None:
+        self.model, self.result = model, result
+        self.tflite = model.format == "tflite"
+        self.readers: dict[int, tuple[int, int]] = {}  # tensor -> the first operator that reads it, and where
+        for number, operator in enumerate(model.operators):
+            for place, index in enumerate(operator.inputs):
+                self.readers.setdefault(index, (number, place))
+        self.used = [0] * len(model.operators)  # parameters that each operator works with, shared or not
 
-def _parameters(
-    operator: StoredOperator,
-    tensors: tuple[StoredTensor, ...],
-    seen: set[Hashable],
-    result: StoredCount,
-    by_content: bool,
-) -> list[Counted]:
-    """The parameters that `operator` is the first to use; what is none goes to the list of uncounted things."""
-    own = []
-    for place, index in enumerate(operator.inputs):
-        tensor = tensors[index] if index >= 0 else None
-        if tensor is None or tensor.data is None:
-            continue
-        key = (tensor.content, tensor.dtype, tensor.zero_points.tobytes()) if by_content else index
-        if key in seen:
-            continue
-        seen.add(key)
+    def by_operator(self) -> list[list[Counted]]:
+        """For every operator the parameters that it is the first to use; the rest goes to the uncounted things."""
+        owned: list[list[Counted]] = [[] for _ in self.model.operators]
+        seen: set[Hashable] = set()
+        for number, operator in enumerate(self.model.operators):
+            for place, index in enumerate(operator.inputs):
+                tensor = self.model.tensors[index] if index >= 0 else None
+                if tensor is None or tensor.data is None:
+                    continue
+                owner, role = self.role(number, place)
+                kind = role or _kind_alone(tensor)
+                if kind in PARAMETERS:
+                    self.used[owner] += tensor.elements
+                key = (tensor.storage, tensor.dtype, tensor.zero_points.tobytes()) if tensor.storage else index
+                if key not in seen:
+                    seen.add(key)
+                    self.sort(tensor, kind, owned[owner])
+        read = {index for operator in self.model.operators for index in operator.inputs} | set(self.model.outputs)
+        storages = {self.model.tensors[index].storage for index in read if index >= 0}
+        for index, tensor in enumerate(self.model.tensors):
+            if tensor.data is not None and index not in read and tensor.storage and tensor.storage not in storages:
+                self.apart("constants that nothing reads", tensor.elements, tensor.bytes)
+        return owned
+
+    def role(self, number: int, place: int) -> tuple[int, str]:
+        """The operator that input `place` of operator `number` belongs to, and what it is there; '' where unsaid."""
+        operator = self.model.operators[number]
+        for _ in self.model.operators:  # no longer than the longest chain
+            if place or operator.op not in PASSING or not operator.outputs:
+                break
+            following = self.readers.get(operator.outputs[0])
+            if following is None:
+                break
+            number, place = following
+            operator = self.model.operators[number]
+        return number, places_of(operator.op, operator.domain, self.tflite).get(place, "")
+
+    def sort(self, tensor: StoredTensor, kind: str, own: list[Counted]) -> None:
+        """Put a constant to the parameters or to the uncounted things; running statistics are both."""
         if tensor.scales:
-            _set_apart(result, "scales", tensor.scales, 4 * tensor.scales)
-            _set_apart(result, "zero points", len(tensor.zero_points), 8 * len(tensor.zero_points))
-        kind = _kind(operator, place, tensor)
-        if kind in ("weight", "bias"):
+            self.apart("scales", tensor.scales, 4 * tensor.scales)
+            self.apart("zero points", len(tensor.zero_points), 8 * len(tensor.zero_points))
+        if kind in PARAMETERS:
             own.append(Counted(kind, tensor.elements, tensor.elements, tensor.nonzero, tensor.bits))
-        else:
-            _set_apart(result, kind, tensor.elements, tensor.bytes)
-    return own
+            return
+        if kind == RUNNING:  # for rules that count them
+            own.append(Counted(STATISTICS, tensor.elements, tensor.elements, tensor.nonzero, tensor.bits))
+        self.apart(kind, tensor.elements, tensor.bytes)
+
+    def apart(self, what: str, elements: int, size: int) -> None:
+        """List something that is not counted."""
+        self.result.uncounted[what] += elements
+        self.result.uncounted_bytes[what] += size
 
 
-def _kind(operator: StoredOperator, place: int, tensor: StoredTensor) -> str:
-    """`weight`, `bias`, or the name of something that is not counted."""
-    places = PLACES.get(operator.op, ())
-    if place in places:
-        return "weight" if place == places[0] or operator.op in MATRIX_PRODUCTS else "bias"
-    if place in APART.get(operator.op, {}):
-        return APART[operator.op][place]
+def _kind_alone(tensor: StoredTensor) -> str:
+    """What a constant is whose place says nothing: `weight`, `bias`, or the name of something that is not counted."""
     if tensor.elements <= 1:
         return "single constants"
-    wide = tensor.dtype in ("int32", "int64", "uint32", "uint64", "bool")
-    if wide and not tensor.scales and not (operator.op == "DequantizeLinear" and place == 0):
-        return "shapes, indices and tables"
-    return "bias" if wide else "weight"
-
-
-def _set_apart(result: StoredCount, what: str, elements: int, size: int) -> None:
-    result.uncounted[what] += elements
-    result.uncounted_bytes[what] += size
-
-
-def _live(model: StoredModel) -> list[int]:
-    sizes = {index: tensor.bytes for index, tensor in enumerate(model.tensors) if tensor.data is None}
-    steps = [Step(op.name, tuple(i for i in op.inputs if i >= 0), op.outputs) for op in model.operators]
-    return live_bytes(steps, sizes, model.inputs, model.outputs)
-
-
-def _notes(model: StoredModel, result: StoredCount) -> list[str]:
-    notes = []
-    unknown = sorted(op for op in result.operators if any(word in op for word in UNKNOWN_MACS))
-    if unknown:
-        notes.append(f"multiply-accumulates inside {', '.join(unknown)} are not counted")
-    open_sides = [t.name for t in model.tensors if t.data is None and any(side < 0 for side in t.shape[1:])]
-    if open_sides:
-        first = f"{len(open_sides)} tensors, the first {open_sides[0]!r}"
-        notes.append(f"open sides taken as 1 in {first}: multiply-accumulates and RAM are lower bounds")
-    if model.other_subgraphs:
-        notes.append(f"{model.other_subgraphs} further sub-graphs are not counted")
-    if any(t.dtype.startswith(("float", "bfloat")) and t.data is not None and t.elements > 1 for t in model.tensors):
-        notes.append("some constants are floats: not a fully quantised file")
-    return notes
+    wide = tensor.dtype in ("int32", "int64", "uint32", "uint64", "bool", "string")
+    if wide and not tensor.scales:
+        return TABLES
+    return BIAS if wide else WEIGHT

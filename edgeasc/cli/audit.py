@@ -11,7 +11,12 @@ from edgeasc.cli.terminal import assumed, format_option, show
 @click.command("audit", cls=Verb, short_help="Count what a model weighs and judge it against a budget.")
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--budget", metavar="SIZE", help="Most bytes under each rule: 61440, 60KiB (1024) or 60kB (1000).")
-@click.option("--rules", multiple=True, metavar="NAME", help="Counting rule, see `edgeasc rules`. May be repeated.")
+@click.option(
+    "--rules",
+    multiple=True,
+    metavar="NAME",
+    help="Counting rule, see `edgeasc rules`, or a .toml file. May be repeated.",
+)
 @click.option(
     "--limit",
     "limits",
@@ -22,6 +27,7 @@ from edgeasc.cli.terminal import assumed, format_option, show
 @click.option(
     "--arena/--no-arena", default=True, help="Let TFLM, where installed, measure its arena.  [default: arena]"
 )
+@click.option("--system", is_flag=True, help="The models are one system: rules for systems judge their sum.")
 @click.option("--all-layers", is_flag=True, help="List layers without parameters as well.")
 @format_option
 def command(
@@ -30,25 +36,27 @@ def command(
     rules: tuple[str, ...],
     limits: tuple[str, ...],
     arena: bool,
+    system: bool,
     all_layers: bool,
     form: str,
     quiet: bool,
 ) -> int:
     """Count what a model weighs, layer by layer, and judge it against a budget.
 
-    MODEL is a run folder, an exported folder, a .onnx or a .tflite, made by edgeasc or by anybody else. Neither
-    torch nor TensorFlow is needed. Exit code 1 when a limit is broken.
+    MODEL is a run folder, an exported folder, a .onnx, a .tflite or a .safetensors, made by edgeasc or by anybody
+    else. Neither torch nor TensorFlow is needed. Exit code 1 when a limit is broken.
 
     \b
       edgeasc audit model.tflite --budget 64KiB
       edgeasc audit runs/small --rules qti-report --budget 61KiB
+      edgeasc audit model.tflite --rules dcase2025
       edgeasc audit a.tflite b.onnx --limit macs=30M --limit arena=128KiB --format json
     """
     from edgeasc.audit import DEFAULT_RULE, audit
     from edgeasc.audit.limits import parse_limits
     from edgeasc.audit.report import report_blocks
 
-    report = audit(models, budget, rules, limits=parse_limits(limits), arena=arena)
+    report = audit(models, budget, rules, limits=parse_limits(limits), arena=arena, system=system)
     if not rules and form == "text":
         assumed({"--rules": f"{DEFAULT_RULE} (non-zero weights and biases of the deployed network)"}, quiet)
     show(report_blocks(report, all_layers), report.to_json(), form)

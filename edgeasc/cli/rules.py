@@ -6,7 +6,6 @@ import click
 
 from edgeasc.cli.group import Verb
 from edgeasc.cli.terminal import format_option, show
-from edgeasc.tables import Block, Table
 
 
 @click.command("rules", cls=Verb)
@@ -15,29 +14,16 @@ from edgeasc.tables import Block, Table
 def command(name: str | None, form: str, quiet: bool) -> None:
     """List the counting rules, or explain one of them.
 
-    A rule says which numbers of a network count, at how many bits, and what a kilobyte is.
+    A rule says which numbers of a network count, at how many bits, what a kilobyte is, and how much may be.
 
     \b
       edgeasc rules
-      edgeasc rules qti-report
+      edgeasc rules dcase2025
+      edgeasc rules path/to/my.toml
     """
-    from edgeasc.audit.rules import Rule, read_rule, rule_names
-
-    def describe(rule: Rule) -> list[Block]:
-        head = f"{rule.name}: {rule.title}\nSource: {rule.source}\nCounts the {_FORMS[rule.form]}; prints {rule.unit}."
-        rows = [(line.label, ", ".join(line.kinds), line.of, str(line.bits or "own")) for line in rule.count]
-        return [head, Table(("counted", "tensors", "which", ">bits"), rows), rule.explanation.strip()]
+    from edgeasc.audit.rule_text import explain, listing
+    from edgeasc.audit.rules import read_rule, rule_names
 
     rules = [read_rule(item) for item in ([name] if name else rule_names())]
-    blocks = describe(rules[0]) if name else [_listing([(rule.name, rule.form, rule.title) for rule in rules])]
+    blocks = explain(rules[0]) if name else [listing(rules)]
     show(blocks, {"schema": 1, "rules": [rule.model_dump(mode="json") for rule in rules]}, form)
-
-
-_FORMS = {
-    "training": "network as trained, from a run folder's inventory",
-    "deployed": "deployed file itself",
-}
-
-
-def _listing(rows: list[tuple[str, str, str]]) -> Block:
-    return Table(("rule", "counts", "what it is"), rows)

@@ -12,19 +12,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput, ResourceExhausted
 from edgeasc.files import sha256
 from edgeasc.graph.onnx_read import parse_onnx
 from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor, count_elements
+from edgeasc.graph.topology import in_order
 
 if TYPE_CHECKING:
     import onnx
 
+Array = np.ndarray[Any, Any]
+ZeroPoints = dict[str, tuple[Array, int, int]]
+
 INFERENCE_SECONDS = 60
-MAX_ELEMENTS = 2**31
-# Operators whose constants are scale and zero point of their first input, not parameters: constant index by position
-_ZERO_POINT = {"QuantizeLinear": (0, 2), "DequantizeLinear": (0, 2), "QLinearConv": (3, 5), "QLinearMatMul": (3, 5)}
+MAX_ELEMENTS = 2**28  # of one tensor; an audio network has far less, a hostile file may claim anything
+# Where operators keep the zero points of their quantised inputs, and the axis along which there may be many
+_LAST = -1
+_ZERO_POINTS = {
+    "DequantizeLinear": ((0, 2, 1),),
+    "QLinearConv": ((3, 5, 0),),
+    "QLinearMatMul": ((0, 2, 0), (3, 5, _LAST)),
+    "QLinearAdd": ((0, 2, 0), (3, 5, 0)),
+    "QLinearMul": ((0, 2, 0), (3, 5, 0)),
+    "QGemm": ((0, 2, 0), (3, 5, 0)),
+    "ConvInteger": ((1, 3, 0),),
+    "MatMulInteger": ((0, 2, 0), (1, 3, _LAST)),
+    "MatMulIntegerToFloat": ((0, 4, 0), (1, 5, _LAST)),
+    "DynamicQuantizeMatMul": ((1, 3, _LAST),),
+    "DynamicQuantizeLSTM": ((1, 9, 0), (2, 11, 0)),
+    "QAttention": ((1, 7, _LAST),),
+}
+_ATTRIBUTES = ("transA", "equation", "axis", "block_size")  # those that counting asks for
 
 
 def read_stored_onnx(payload: bytes, shapes: bool = True) -> StoredModel:
@@ -50,11 +70,16 @@ class _Reader:
         self.proto, self.shapes = model, shapes
         self.tensors: list[StoredTensor] = []
         self.index: dict[str, int] = {"": -1}
+        self.sparse: dict[str, tuple[int, ...]] = {}  # name -> the whole shape
         self.constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+        for item in model.graph.sparse_initializer:
+            self.constants[item.values.name] = numpy_helper.to_array(item.values)
+            self.sparse[item.values.name] = tuple(item.dims)
         for node in model.graph.node:
-            for attribute in node.attribute if node.op_type == "Constant" else ():
-                if attribute.name == "value":
-                    self.constants[node.output[0]] = numpy_helper.to_array(attribute.t)
+            if node.op_type == "Constant" and node.output:
+                value = _constant(node)
+                if value is not None:
+                    self.constants[node.output[0]] = value
 
     def model(self) -> StoredModel:
         graph = self.proto.graph
@@ -69,11 +94,19 @@ class _Reader:
                 inputs=tuple(self.tensor(name, zero_points) for name in node.input),
                 outputs=tuple(self.tensor(name, zero_points) for name in node.output if name),
                 domain=node.domain,
+                attributes=_attributes(node),
+                subgraphs=sum(attribute.HasField("g") or len(attribute.graphs) for attribute in node.attribute),
             )
             for node in graph.node
-            if node.op_type != "Constant"
+            if node.op_type != "Constant" or node.output[0] not in self.constants
         ]
         inputs = [item.name for item in graph.input if item.name not in self.constants]
+        for name in self.constants:  # those that nothing reads are in the file all the same
+            self.tensor(name, zero_points)
+        return in_order(self.stored_model(inputs, operators, zero_points))
+
+    def stored_model(self, inputs: list[str], operators: list[StoredOperator], zero_points: ZeroPoints) -> StoredModel:
+        graph = self.proto.graph
         return StoredModel(
             format="onnx",
             inputs=tuple(self.tensor(name, zero_points) for name in inputs),
@@ -81,46 +114,94 @@ class _Reader:
             tensors=tuple(self.tensors),
             operators=tuple(operators),
             metadata={item.key: item.value for item in self.proto.metadata_props},
-            other_subgraphs=sum(attribute.HasField("g") for node in graph.node for attribute in node.attribute),
+            other_subgraphs=sum(operator.subgraphs for operator in operators) + len(self.proto.functions),
         )
 
-    def zero_points(self) -> dict[str, tuple[np.ndarray[Any, Any], int]]:
-        """Zero point and axis of every quantised constant, by its name."""
-        result = {}
+    def zero_points(self) -> ZeroPoints:
+        """Zero points, axis and block length of every quantised constant, by its name."""
+        result: ZeroPoints = {}
         for node in self.proto.graph.node:
-            value, zero = _ZERO_POINT.get(node.op_type, (0, len(node.input)))
-            if zero < len(node.input) and node.input[zero] in self.constants:
-                default = 0 if node.op_type.startswith("QLinear") else 1
-                axis = next((a.i for a in node.attribute if a.name == "axis"), default)
-                result[node.input[value]] = (self.constants[node.input[zero]].ravel().astype(np.int64), axis)
+            attributes = _attributes(node)
+            for value, zero, axis in _ZERO_POINTS.get(node.op_type, ()):
+                if zero < len(node.input) and value < len(node.input) and node.input[zero] in self.constants:
+                    zeros = self.constants[node.input[zero]].astype(np.int64)
+                    where = int(attributes.get("axis", axis)) if node.op_type == "DequantizeLinear" else axis
+                    result[node.input[value]] = (zeros, where, int(attributes.get("block_size", 0)))
         return result
 
-    def tensor(self, name: str, zero_points: dict[str, tuple[np.ndarray[Any, Any], int]]) -> int:
+    def tensor(self, name: str, zero_points: ZeroPoints) -> int:
         """Index of the tensor called `name`, made on first sight."""
         if name not in self.index:
             self.index[name] = len(self.tensors)
             self.tensors.append(self.stored(name, zero_points))
         return self.index[name]
 
-    def stored(self, name: str, zero_points: dict[str, tuple[np.ndarray[Any, Any], int]]) -> StoredTensor:
+    def stored(self, name: str, zero_points: ZeroPoints) -> StoredTensor:
         if name not in self.constants:
             dtype, shape = self.shapes.get(name, ("unknown", (-1,)))
             return StoredTensor(name, shape, dtype, _bits(dtype))
         value = self.constants[name]
-        zero, axis = zero_points.get(name, (np.empty(0, np.int64), 0))
-        if len(zero) > 1 and not (-value.ndim <= axis < value.ndim and len(zero) == value.shape[axis]):
-            raise ValueError(f"{name!r} of shape {value.shape} with {len(zero)} zero points along axis {axis}")
+        shape = self.sparse.get(name, tuple(value.shape))
+        if count_elements(shape) > MAX_ELEMENTS or min(shape, default=0) < 0:
+            raise ValueError(f"{name!r} of shape {shape}")
+        zeros, axis, block = zero_points.get(name, (np.empty(0, np.int64), 0, 0))
+        zeros, axis = _zeros_of(name, value, zeros, axis, block)
         dtype = str(value.dtype)
         return StoredTensor(
             name=name,
-            shape=tuple(value.shape),
+            shape=shape,
             dtype=dtype,
             bits=_bits(dtype),
             data=value.ravel() if value.dtype.kind in "fiub" or _bits(dtype) < 32 else None,
             content=sha256(np.ascontiguousarray(value).tobytes()),
-            zero_points=zero,
-            axis=axis % max(value.ndim, 1),
+            zero_points=zeros,
+            axis=axis,
+            storage=f"initialiser {name}",
+            sparse=name in self.sparse,
         )
+
+
+def _zeros_of(name: str, value: Array, zeros: Array, axis: int, block: int) -> tuple[NDArray[np.int64], int]:
+    """Zero points as one, one per slice of the axis, or (where they go by blocks) one per element; and the axis."""
+    axis = axis % max(value.ndim, 1) if -value.ndim <= axis < max(value.ndim, 1) else axis
+    if zeros.size > 1 and zeros.ndim == value.ndim and zeros.ndim > 1:
+        length = block or -(-value.shape[axis] // max(zeros.shape[axis], 1))
+        whole = np.repeat(zeros, length, axis)[tuple(slice(side) for side in value.shape)]
+        if whole.shape != value.shape:
+            raise ValueError(f"{name!r} of shape {value.shape} with zero points of shape {zeros.shape}")
+        return whole.ravel(), axis
+    if zeros.size > 1 and not (0 <= axis < value.ndim and zeros.size == value.shape[axis]):
+        raise ValueError(f"{name!r} of shape {value.shape} with {zeros.size} zero points along axis {axis}")
+    return zeros.ravel(), axis
+
+
+def _constant(node: onnx.NodeProto) -> Array | None:
+    """The value of a Constant node; None for text."""
+    from onnx import numpy_helper
+
+    for attribute in node.attribute:
+        match attribute.name:
+            case "value":
+                return numpy_helper.to_array(attribute.t)
+            case "value_float":
+                return np.array(attribute.f, np.float32)
+            case "value_int":
+                return np.array(attribute.i, np.int64)
+            case "value_floats":
+                return np.array(attribute.floats, np.float32)
+            case "value_ints":
+                return np.array(attribute.ints, np.int64)
+    return None
+
+
+def _attributes(node: onnx.NodeProto) -> dict[str, int | str]:
+    found: dict[str, int | str] = {}
+    for attribute in node.attribute:
+        if attribute.name in _ATTRIBUTES:
+            found[attribute.name] = (
+                attribute.s.decode(errors="replace") if attribute.name == "equation" else attribute.i
+            )
+    return found
 
 
 def _bits(dtype: str) -> int:

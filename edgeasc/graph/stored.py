@@ -5,7 +5,9 @@ Unlike `graph.model` this says nothing about what the numbers mean; every operat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor. A constant has its numbers in `data` [elements]; `content` is the digest of how they are stored."""
+    """A tensor. A constant has its numbers in `data` [elements]; `content` is the digest of how they are stored.
+
+    Constants of one `storage` share their bytes in the file: one buffer, one initialiser. A `variable` is state that
+    lives from one inference to the next.
+    """
 
     name: str
     shape: tuple[int, ...]  # -1 where the file leaves a side open
@@ -23,7 +29,10 @@ class StoredTensor:
     content: str = ""
     scales: int = 0  # how many quantisation scales belong to it
     zero_points: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
-    axis: int = 0  # of the per-channel zero points
+    axis: int = 0  # of the per-channel zero points; as many zero points as elements go one by one
+    storage: str = ""
+    variable: bool = False
+    sparse: bool = False  # `data` holds the stored values only, the others are zero
 
     @property
     def elements(self) -> int:
@@ -40,9 +49,11 @@ class StoredTensor:
         """Elements whose real value is not zero: q != zero point where quantised."""
         if self.data is None:
             return 0
-        if not self.zero_points.any():
-            return int(np.count_nonzero(self.data))
         zero: NDArray[np.int64] = self.zero_points
+        if not zero.any():
+            return int(np.count_nonzero(self.data))
+        if self.sparse or len(zero) == len(self.data):
+            return int(np.count_nonzero(self.data != (zero if len(zero) == len(self.data) else zero[0])))
         values = self.data.reshape([abs(side) for side in self.shape])
         if len(zero) > 1:
             zero = zero.reshape([-1 if axis == self.axis else 1 for axis in range(values.ndim)])
@@ -58,6 +69,8 @@ class StoredOperator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     domain: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)  # those that decide how much it computes
+    subgraphs: int = 0  # bodies of loops and branches in its attributes
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,7 @@ class StoredModel:
     outputs: tuple[int, ...]
     metadata: dict[str, str]
     other_subgraphs: int = 0
+    reordered: bool = False  # the file's own order of operators could not run
 
 
 def count_elements(shape: tuple[int, ...]) -> int:

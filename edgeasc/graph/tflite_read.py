@@ -14,10 +14,11 @@ from edgeasc.files import sha256
 from edgeasc.graph.flatbuffer import Damaged, FlatTable
 from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor, count_elements
 from edgeasc.graph.tflite_names import BUILTIN_OPERATORS
+from edgeasc.graph.topology import in_order
 
 IDENTIFIER = b"TFL3"
 MAX_ITEMS = 100_000  # tensors or operators; an audio network has hundreds
-MAX_ELEMENTS = 2**31  # of one tensor
+MAX_ELEMENTS = 2**28  # of one tensor; an audio network has far less, a hostile file may claim anything
 MAX_SHARING = 64  # bytes of all constants per byte of the file; shared buffers make it larger than 1
 
 # TensorType in the schema's order: name and bits of one element (0: not a number of a network)
@@ -41,6 +42,8 @@ TYPES = (
     ("uint16", 16),
     ("int4", 4),
     ("bfloat16", 16),
+    ("int2", 2),
+    ("uint4", 4),
 )
 
 
@@ -51,7 +54,7 @@ def read_tflite(payload: bytes) -> StoredModel:
         BadInput: not a TFLite file, or one whose offsets, indices or sizes do not fit together.
     """
     try:
-        return _read(FlatTable.root(payload, IDENTIFIER))
+        return in_order(_read(FlatTable.root(payload, IDENTIFIER)))
     except BadInput as error:
         raise BadInput("TFLite", error.why) from None
     except (Damaged, IndexError, OverflowError) as error:
@@ -111,15 +114,20 @@ def _tensor(table: FlatTable, buffers: _Buffers) -> StoredTensor:
     elements = count_elements(shape)
     if elements > MAX_ELEMENTS or min(shape, default=0) < -1:
         raise Damaged(f"tensor {name!r} of shape {shape}")
-    content, digest = buffers.content(table.scalar(2, "I", 0))
-    data = _values(content, dtype, elements, name) if len(content) else None
+    number, variable = table.scalar(2, "I", 0), bool(table.scalar(5, "B", 0))
+    content, digest = buffers.content(number)
+    sparse = table.table(6) is not None
+    stored = len(content) * 8 // max(bits, 1) if sparse else elements  # a sparse tensor stores some of its values
+    data = _values(content, dtype, min(stored, elements), name) if len(content) and not variable else None
+    storage = f"buffer {number}" if data is not None else ""
     quantization = table.table(4)
     if quantization is None:
-        return StoredTensor(name, shape, dtype, bits, data, digest)
+        return StoredTensor(name, shape, dtype, bits, data, digest, storage=storage, variable=variable, sparse=sparse)
     zero_points, axis = quantization.vector(3, "i8").astype(np.int64), quantization.scalar(6, "i", 0)
     if len(zero_points) > 1 and not (0 <= axis < len(shape) and len(zero_points) == abs(shape[axis])):
         raise Damaged(f"tensor {name!r} of shape {shape} with {len(zero_points)} zero points along axis {axis}")
-    return StoredTensor(name, shape, dtype, bits, data, digest, len(quantization.vector(2, "f4")), zero_points, axis)
+    scales = len(quantization.vector(2, "f4"))
+    return StoredTensor(name, shape, dtype, bits, data, digest, scales, zero_points, axis, storage, variable, sparse)
 
 
 class _Buffers:
@@ -155,9 +163,11 @@ def _content(buffer: FlatTable) -> NDArray[np.uint8]:
 
 def _values(content: NDArray[np.uint8], dtype: str, elements: int, name: str) -> NDArray[np.generic] | None:
     """The buffer as numbers [elements]; None for types without numbers."""
-    if dtype == "int4":
-        nibbles = np.stack([content & 15, content >> 4], axis=1).ravel()[:elements].astype(np.int8)
-        values: NDArray[np.generic] = np.where(nibbles > 7, nibbles - 16, nibbles).astype(np.int8)
+    if dtype in ("int4", "uint4", "int2"):
+        values: NDArray[np.generic] = _unpacked(content, 2 if dtype == "int2" else 4, dtype != "uint4")
+        if len(content) != -(-elements * (2 if dtype == "int2" else 4) // 8):
+            values = values[:0]
+        values = values[:elements]
     elif dtype == "bfloat16":
         halves = content[: len(content) // 2 * 2].view("<u2")
         values = (halves.astype(np.uint32) << 16).view(np.float32)
@@ -171,6 +181,13 @@ def _values(content: NDArray[np.uint8], dtype: str, elements: int, name: str) ->
     return values
 
 
+def _unpacked(content: NDArray[np.uint8], bits: int, signed: bool) -> NDArray[np.int8]:
+    """Numbers of 2 or 4 bits, the lowest bits of a byte first."""
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    values = ((content[:, None] >> shifts) & (2**bits - 1)).ravel().astype(np.int8)
+    return np.where(values >= 2 ** (bits - 1), values - 2**bits, values).astype(np.int8) if signed else values
+
+
 def _operator(table: FlatTable, codes: list[str], tensors: tuple[StoredTensor, ...]) -> StoredOperator:
     code = table.scalar(0, "I", 0)
     if code >= len(codes):
@@ -181,7 +198,15 @@ def _operator(table: FlatTable, codes: list[str], tensors: tuple[StoredTensor, .
         op=codes[code],
         inputs=_indices(table.vector(1, "i4"), len(tensors), optional=True),
         outputs=outputs,
+        attributes=_attributes(codes[code], table.table(4)),
     )
+
+
+def _attributes(op: str, options: FlatTable | None) -> dict[str, int]:
+    """The options that decide how much an operator computes."""
+    if op != "BATCH_MATMUL" or options is None:
+        return {}
+    return {"adj_x": options.scalar(0, "B", 0), "adj_y": options.scalar(1, "B", 0)}
 
 
 def _indices(values: NDArray[np.generic], count: int, optional: bool = False) -> tuple[int, ...]:

@@ -27,6 +27,11 @@ MODEL_KEYS = {
     "rules",
     "limits",
     "notes",
+    "best_peak_bytes",
+    "best_peak_exact",
+    "best_order",
+    "unknown",
+    "has_operators",
     "targets",
     "passed",
 }

@@ -1,0 +1,39 @@
+"""What a reader of the counts of a stored model should know beside the numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from edgeasc.graph.stored import StoredModel
+
+
+def notes_on(model: StoredModel, unknown: Counter[str]) -> list[str]:
+    """Remarks on `model` whose operators `unknown` nobody counted."""
+    return [*_on_operations(model, unknown), *_on_constants(model)]
+
+
+def _on_operations(model: StoredModel, unknown: Counter[str]) -> Iterator[str]:
+    if unknown:
+        yield f"unknown operators, their multiply-accumulates are not in the sum: {', '.join(sorted(unknown))}"
+    open_sides = [t.name for t in model.tensors if t.data is None and any(side < 0 for side in t.shape[1:])]
+    if open_sides:
+        first = f"{len(open_sides)} tensors, the first {open_sides[0]!r}"
+        yield f"open sides taken as 1 in {first}: multiply-accumulates and RAM are lower bounds"
+    batches = [model.tensors[i].shape[0] for i in model.inputs if len(model.tensors[i].shape) > 2]
+    if batches and max(batches) > 1:
+        yield f"the file's batch is {max(batches)}: multiply-accumulates and RAM are those of a whole batch"
+    if model.other_subgraphs:
+        yield f"{model.other_subgraphs} further sub-graphs are not counted"
+    if model.reordered:
+        yield "operators are not stored in an order that could run; they were put into one"
+
+
+def _on_constants(model: StoredModel) -> Iterator[str]:
+    constants = [tensor for tensor in model.tensors if tensor.data is not None]
+    if any(t.dtype.startswith(("float", "bfloat")) and t.elements > 1 for t in constants):
+        yield "some constants are floats: not a fully quantised file"
+    storages = Counter(tensor.storage for tensor in constants if tensor.storage and tensor.elements > 1)
+    shared = sum(count - 1 for count in storages.values())
+    if shared:
+        yield f"{shared} constants share the bytes of another one and count once with it"
