@@ -15,8 +15,6 @@ from edgeasc.audit.gate.quantities import FROM_EVALUATION, LATENCY
 from edgeasc.audit.limits import rule_value
 from edgeasc.errors import MissingDependency
 
-DEFAULT_RULE = "deployed"
-
 
 @dataclass(frozen=True)
 class Collected:
@@ -36,8 +34,8 @@ def collect(listed: Listed, config: Config, wanted: Iterable[str]) -> Collected:
     from edgeasc.audit.inspect import inspect
 
     wanted = set(wanted)
-    names = dict.fromkeys((DEFAULT_RULE, *listed.limits.rules))
-    audit = inspect(listed.place, [config.rule(name) for name in names], arena="arena" in wanted)
+    rules = [config.rule(name) for name in listed.limits.rules]
+    audit = inspect(listed.place, rules, arena="arena" in wanted)
     numbers = counted_numbers(audit)
     notes: list[str] = []
     if wanted.intersection(FROM_EVALUATION):

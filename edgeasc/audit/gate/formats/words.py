@@ -21,7 +21,8 @@ def sentence(model: ModelGate, check: Check) -> str:
         return printable(f"{name} {found}: {_tight(check)} to its limit, {limit}{_of(check)}")
     over = show_change(check.value - check.limit, check.unit)[1:]
     side = "over" if check.best == "least" else "under"
-    text = f"{name} {found} is {over} {side} its limit, {limit}{_of(check)}"
+    mark = "what the baseline allows" if check.kind == "ratchet" else "its limit"
+    text = f"{name} {found} is {over} {side} {mark}, {limit}{_of(check)}"
     change = difference_of(model, check.name)
     if change is not None and change.worse:
         text += f": {change.words} since the baseline"
