@@ -178,9 +178,11 @@ def parse_spec(kind: type[S], document: dict[str, Any], path: Path | None = None
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
+        found = error.errors()  # a misspelt key is the cause of a missing one, and so is told first
+        first = next((item for item in found if item["type"] == "extra_forbidden"), found[0])
         key = ".".join(str(part) for part in first["loc"])
-        why = f"{key}: {first['msg']}" if key else str(first["msg"])
+        said = first["msg"].removeprefix("Value error, ")
+        why = f"{key}: {said}" if key else said
         if first["type"] == "extra_forbidden":
             *section, word = [str(part) for part in first["loc"]]
             why = f"unknown key {key!r}{nearest(word, _keys(kind, section))}"
