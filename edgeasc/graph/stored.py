@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+UNKNOWN = "unknown"  # dtype of a tensor of which the file says nothing and nothing can be inferred
+
+
 @dataclass(frozen=True)
 class StoredTensor:
     """A tensor. A constant has its numbers in `data` [elements]; `content` is the digest of how they are stored.
@@ -33,6 +36,7 @@ class StoredTensor:
     storage: str = ""
     variable: bool = False
     sparse: bool = False  # `data` holds the stored values only, the others are zero
+    scale_values: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
 
     @property
     def elements(self) -> int:

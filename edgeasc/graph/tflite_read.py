@@ -44,6 +44,8 @@ TYPES = (
     ("bfloat16", 16),
     ("int2", 2),
     ("uint4", 4),
+    ("float8_e4m3fn", 8),
+    ("float8_e5m2", 8),
 )
 
 
@@ -126,8 +128,10 @@ def _tensor(table: FlatTable, buffers: _Buffers) -> StoredTensor:
     zero_points, axis = quantization.vector(3, "i8").astype(np.int64), quantization.scalar(6, "i", 0)
     if len(zero_points) > 1 and not (0 <= axis < len(shape) and len(zero_points) == abs(shape[axis])):
         raise Damaged(f"tensor {name!r} of shape {shape} with {len(zero_points)} zero points along axis {axis}")
-    scales = len(quantization.vector(2, "f4"))
-    return StoredTensor(name, shape, dtype, bits, data, digest, scales, zero_points, axis, storage, variable, sparse)
+    scales = quantization.vector(2, "f4").astype(np.float32)
+    return StoredTensor(
+        name, shape, dtype, bits, data, digest, len(scales), zero_points, axis, storage, variable, sparse, scales
+    )
 
 
 class _Buffers:
@@ -171,6 +175,8 @@ def _values(content: NDArray[np.uint8], dtype: str, elements: int, name: str) ->
     elif dtype == "bfloat16":
         halves = content[: len(content) // 2 * 2].view("<u2")
         values = (halves.astype(np.uint32) << 16).view(np.float32)
+    elif dtype.startswith("float8"):
+        values = np.where(content == 0x80, 0, content)  # minus zero is zero
     elif dtype in ("string", "resource", "variant"):
         return None
     else:
