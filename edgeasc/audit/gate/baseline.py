@@ -144,7 +144,7 @@ def _model_text(name: str, model: BaselineModel) -> str:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)  # a path may hold bytes that are no text
 
 
 def _number(value: float) -> str:

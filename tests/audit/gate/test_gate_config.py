@@ -41,11 +41,12 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path, text: str,
         'file = "64 KiBs"', "file = 0", "file = -3", "file = 1.5", "file = true", 'macs = "30MB"', 'macs = "1.5"',
         'accuracy = 75', 'accuracy = "175 %"', "accuracy = nan", "accuracy = true", 'latency = { host = 80 }',
         'latency = { host = "80" }', 'latency = { host = "0 ms" }', 'latency = "80 ms"', 'parity = "tflm"',
-        'rules = ["deployed"]', "rules = { deployed = false }", 'rules = { deployed = "many" }', "rules = { deployed = true }",
+        'rules = ["deployed"]', "rules = { deployed = false }", 'rules = { deployed = "many" }',
+        "rules = { deployed = true }",
     ],
 )  # fmt: skip
 def test_a_value_that_is_no_limit_is_refused(tmp_path: Path, limit: str) -> None:
-    with pytest.raises(UsageError, match="edgeasc.toml"):
+    with pytest.raises(UsageError, match=r"edgeasc\.toml"):
         read_config(config_of(tmp_path, f'[[models]]\npath = "x"\n[models.limits]\n{limit}\n'))
 
 
@@ -53,7 +54,7 @@ def test_a_value_that_is_no_limit_is_refused(tmp_path: Path, limit: str) -> None
     "text", ["", "schema = 2\n[[models]]\npath = 'x'", "[[models]]\nname = 'x'", "not = = toml", "\x00"]
 )
 def test_what_is_no_configuration_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UsageError, match="edgeasc.toml"):
+    with pytest.raises(UsageError, match=r"edgeasc\.toml"):
         read_config(config_of(tmp_path, text))
 
 

@@ -27,7 +27,8 @@ def check_markdown(report: GateReport) -> str:
     title = f"### edgeasc check: {'pass' if report.passed else 'FAIL'}\n\n"
     text = title + as_markdown([_foot(report), *check_blocks(report)[:-1]])
     if len(text.encode()) > SUMMARY_BYTES:
-        text = title + as_markdown([_foot(report), _summary(report)])
+        kept = text.encode()[:SUMMARY_BYTES].decode(errors="ignore").rpartition("\n")[0]
+        return f"{kept}\n\nThe rest is left out: the report is longer than a step summary may be.\n"
     return text
 
 

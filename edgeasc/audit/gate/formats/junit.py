@@ -53,8 +53,8 @@ def _suite(number: int, model: ModelGate) -> ElementTree.Element:
         case = _empty_case(model, "can be read")
         _complaint(case, "error", "unreadable", model.error)
         suite.append(case)
-    told = "\n".join([f"{item.name}: {item.words}" for item in model.differences] + list(model.notes))
-    ElementTree.SubElement(suite, "system-out").text = "\n".join(printable(line) for line in told.splitlines())
+    told = [f"{item.name}: {item.words}" for item in model.differences] + list(model.notes)
+    ElementTree.SubElement(suite, "system-out").text = "\n".join(map(printable, told))
     ElementTree.SubElement(suite, "system-err").text = ""
     return suite
 

@@ -25,7 +25,7 @@ def render(report: GateReport, form: str, root: Path) -> str:
         raise UsageError("format", f"unknown format {form!r}{nearest(form, list(FORMATS))}; known: {known}")
     match form:
         case "json":
-            return json.dumps(report.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            return json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n"
         case "markdown":
             return check_markdown(report)
         case "junit":
@@ -39,6 +39,6 @@ def render(report: GateReport, form: str, root: Path) -> str:
         case "sarif":
             from edgeasc.audit.gate.formats.sarif import sarif
 
-            return json.dumps(sarif(report, root), indent=1, ensure_ascii=False) + "\n"
+            return json.dumps(sarif(report, root), indent=1) + "\n"
         case _:
             return as_text(check_blocks(report))

@@ -100,4 +100,4 @@ def _layers(model: ModelGate, check: Check) -> tuple[str, ...]:
 
 
 def _fingerprint(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256("\0".join(parts).encode(errors="backslashreplace")).hexdigest()[:32]
