@@ -68,7 +68,7 @@ def inspect(
         arena=measured.result() if measured else Arena(None, "not asked for"),
         rules=tuple(_rule_size(rule, artefact, path, found) for rule in rules),
         notes=tuple(count.notes),
-        unknown=tuple(sorted(raw.unknown)),
+        unknown=tuple(sorted(count.unknown)),
         has_operators=found.has_operators,
     )
     return replace(document, limits=judge(document, budget, dict(limits or {})))
