@@ -13,7 +13,7 @@ from math import prod
 
 from edgeasc.audit.free_operators import FREE
 from edgeasc.audit.places import MICROSOFT
-from edgeasc.graph.stored import StoredOperator, StoredTensor
+from edgeasc.graph.stored import UNKNOWN, StoredOperator, StoredTensor
 
 _ABSENT = StoredTensor("", (0,), "int8", 8)
 
@@ -32,16 +32,22 @@ class Operands:
     def input(self, place: int) -> StoredTensor:
         """Input number `place`."""
         given = place < len(self.operator.inputs) and self.operator.inputs[place] >= 0
-        return self.tensors[self.operator.inputs[place]] if given else _ABSENT
+        return _known(self.tensors[self.operator.inputs[place]]) if given else _ABSENT
 
     @property
     def output(self) -> StoredTensor:
         """The first output."""
-        return self.tensors[self.operator.outputs[0]]
+        return _known(self.tensors[self.operator.outputs[0]])
 
     def matrices(self, *places: int) -> int:
         """Elements of those inputs among `places` that are matrices."""
         return sum(tensor.elements for tensor in map(self.input, places) if len(tensor.shape) >= 2)
+
+
+def _known(tensor: StoredTensor) -> StoredTensor:
+    if tensor.dtype == UNKNOWN:
+        raise Uncountable(f"the shape of {tensor.name!r} is not known")
+    return tensor
 
 
 def is_convolution(operator: StoredOperator) -> bool:

@@ -79,7 +79,7 @@ def count_stored(model: StoredModel) -> StoredCount:
         macs = count_macs(operator, model.tensors, model.format == "tflite")
         result.operators[operator.op] += 1
         if macs is None:
-            result.unknown[operator.op] += 1
+            result.unknown[_full_name(operator)] += 1
         result.torchinfo_macs += _torchinfo(operator, model, found.used[number])
         own = owned[number]
         result.counted += own
@@ -99,6 +99,10 @@ def count_stored(model: StoredModel) -> StoredCount:
         )
     result.notes += notes_on(model, result.unknown)
     return result
+
+
+def _full_name(operator: StoredOperator) -> str:
+    return operator.op if operator.domain in ("", "ai.onnx") else f"{operator.domain}.{operator.op}"
 
 
 def _torchinfo(operator: StoredOperator, model: StoredModel, parameters: int) -> int:

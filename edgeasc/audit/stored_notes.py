@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from edgeasc.graph.stored import StoredModel
+from edgeasc.graph.stored import UNKNOWN, StoredModel
 
 
 def notes_on(model: StoredModel, unknown: Counter[str]) -> list[str]:
@@ -20,6 +20,9 @@ def _on_operations(model: StoredModel, unknown: Counter[str]) -> Iterator[str]:
     if open_sides:
         first = f"{len(open_sides)} tensors, the first {open_sides[0]!r}"
         yield f"open sides taken as 1 in {first}: multiply-accumulates and RAM are lower bounds"
+    shapeless = [tensor.name for tensor in model.tensors if tensor.dtype == UNKNOWN]
+    if shapeless:
+        yield f"the shapes of {len(shapeless)} tensors, the first {shapeless[0]!r}, are not known: RAM is a lower bound"
     batches = [model.tensors[i].shape[0] for i in model.inputs if len(model.tensors[i].shape) > 2]
     if batches and max(batches) > 1:
         yield f"the file's batch is {max(batches)}: multiply-accumulates and RAM are those of a whole batch"

@@ -91,13 +91,11 @@ def _check_ranges(header: dict[str, Any], size: int, path: Path | None) -> list[
     """Names in the order of their bytes, which must cover the rest of the file without gap or overlap."""
     ranges: list[tuple[int, int, str]] = []
     for name, entry in header.items():
-        fields = entry if isinstance(entry, dict) else {}
-        dtype, shape, offsets = fields.get("dtype"), fields.get("shape"), fields.get("data_offsets")
-        lists = isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2
-        if dtype not in TYPES or not lists or any(type(n) is not int or n < 0 for n in (*shape, *offsets)):
+        shape, begin, end = _place(entry)
+        if shape is None:
             raise BadInput("safetensors", f"tensor {name!r}: not a type, a shape and a range", path)
-        (begin, end), elements = offsets, math.prod(shape)
-        if end > size or (end - begin) * 8 != elements * TYPES[dtype][1]:
+        elements = math.prod(shape)
+        if end > size or (end - begin) * 8 != elements * TYPES[entry["dtype"]][1]:
             raise BadInput(
                 "safetensors", f"tensor {name!r}: bytes {begin} to {end} do not hold its shape {shape}", path
             )
@@ -111,6 +109,17 @@ def _check_ranges(header: dict[str, Any], size: int, path: Path | None) -> list[
     if place != size:
         raise BadInput("safetensors", f"{size - place} bytes behind the last tensor", path)
     return [name for _, _, name in ranges]
+
+
+def _place(entry: Any) -> tuple[tuple[int, ...] | None, int, int]:
+    """Shape, first and last byte of a header's entry; None where it is none."""
+    fields = entry if isinstance(entry, dict) else {}
+    shape, offsets = fields.get("shape"), fields.get("data_offsets")
+    if not isinstance(shape, list) or not isinstance(offsets, list) or len(offsets) != 2:
+        return None, 0, 0
+    if fields.get("dtype") not in TYPES or any(type(number) is not int or number < 0 for number in (*shape, *offsets)):
+        return None, 0, 0
+    return tuple(shape), offsets[0], offsets[1]
 
 
 def _counted(name: str, entry: dict[str, Any], payload: bytes, start: int) -> tuple[str, tuple[int, ...], Counted]:

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from edgeasc.errors import BadInput, ResourceExhausted
 from edgeasc.files import sha256
 from edgeasc.graph.onnx_read import parse_onnx
-from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor, count_elements
+from edgeasc.graph.stored import UNKNOWN, StoredModel, StoredOperator, StoredTensor, count_elements
 from edgeasc.graph.topology import in_order
 
 if TYPE_CHECKING:
     import onnx
 
 Array = np.ndarray[Any, Any]
+Shapes = dict[str, tuple[str, tuple[int, ...]]]
 ZeroPoints = dict[str, tuple[Array, int, int]]
 
 INFERENCE_SECONDS = 60
@@ -64,7 +65,7 @@ def read_stored_onnx(payload: bytes, shapes: bool = True) -> StoredModel:
 
 
 class _Reader:
-    def __init__(self, model: onnx.ModelProto, shapes: dict[str, tuple[str, tuple[int, ...]]]) -> None:
+    def __init__(self, model: onnx.ModelProto, shapes: Shapes) -> None:
         from onnx import numpy_helper
 
         self.proto, self.shapes = model, shapes
@@ -138,7 +139,7 @@ class _Reader:
 
     def stored(self, name: str, zero_points: ZeroPoints) -> StoredTensor:
         if name not in self.constants:
-            dtype, shape = self.shapes.get(name, ("unknown", (-1,)))
+            dtype, shape = self.shapes.get(name, (UNKNOWN, (-1,)))
             return StoredTensor(name, shape, dtype, _bits(dtype))
         value = self.constants[name]
         shape = self.sparse.get(name, tuple(value.shape))
@@ -218,7 +219,7 @@ def _bits(dtype: str) -> int:
     return kind.itemsize * 8 if kind.kind in "fiuc" else 0
 
 
-def _shapes(model: onnx.ModelProto) -> dict[str, tuple[str, tuple[int, ...]]]:
+def _shapes(model: onnx.ModelProto) -> Shapes:
     """dtype and shape of every tensor that inference knows, from a child process."""
     import edgeasc
 
@@ -251,19 +252,32 @@ def infer() -> None:
     import onnx
     from onnx import shape_inference
 
+    from edgeasc.graph.onnx_stand_ins import put_stand_ins
+
     model = onnx.ModelProto()
     model.ParseFromString(sys.stdin.buffer.read())
     for item in model.graph.input:
         dims = item.type.tensor_type.shape.dim
         if dims and not dims[0].HasField("dim_value"):
             dims[0].dim_value = 1
+    declared = declared_shapes(model.graph)
     for item in (*model.graph.output, *model.graph.value_info):  # found anew, with a batch of 1
         item.type.tensor_type.ClearField("shape")
+    put_stand_ins(model)
     graph = shape_inference.infer_shapes(model, check_type=False, strict_mode=False, data_prop=True).graph
-    sys.stdout.write(json.dumps(declared_shapes(graph)))
+    sys.stdout.write(json.dumps(_best(declared_shapes(graph), declared)))
 
 
-def declared_shapes(graph: onnx.GraphProto) -> dict[str, tuple[str, tuple[int, ...]]]:
+def _best(inferred: Shapes, declared: Shapes) -> Shapes:
+    """What inference found; where that leaves sides open, what the file declared, with a batch of 1."""
+    best = dict(inferred)
+    for name, (dtype, shape) in declared.items():
+        if name not in inferred or (min(inferred[name][1], default=0) < 0 and min(shape[1:], default=0) >= 0):
+            best[name] = (dtype, (1, *shape[1:]) if shape[:1] == (-1,) else shape)
+    return best
+
+
+def declared_shapes(graph: onnx.GraphProto) -> Shapes:
     """dtype and shape of every tensor for which the graph itself says both; an open side is -1."""
     from onnx import helper
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 UNKNOWN = "unknown"  # dtype of a tensor of which the file says nothing and nothing can be inferred
 
 
