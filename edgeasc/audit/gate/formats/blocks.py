@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edgeasc.audit.gate.document import Check, Difference, GateReport, ModelGate
-from edgeasc.audit.gate.formats.words import sentence, verdict
+from edgeasc.audit.gate.formats.words import sentence, verdict, worth_telling
 from edgeasc.audit.gate.quantities import show, show_change
 from edgeasc.audit.gate.verdict import allowed_words, found_words
 from edgeasc.tables import Block, Table, as_markdown, printable
@@ -78,10 +78,9 @@ def _summary(report: GateReport) -> Table:
 def _foot(report: GateReport) -> str:
     lines = [f"Note      {printable(note)}" for note in report.notes]
     for model in report.models:
-        for check in model.checks:
-            if check.status != "pass":
-                mark = "Tight     " if check.passed else "Broken    "
-                lines.append(f"{mark}{printable(model.name)}: {sentence(model, check)}")
+        for check in worth_telling(model):
+            mark = "Tight     " if check.passed else "Broken    "
+            lines.append(f"{mark}{printable(model.name)}: {sentence(model, check)}")
         if model.error:
             lines.append(f"Broken    {printable(model.name)}: {printable(model.error)}")
     return "\n".join([*lines, f"Verdict   {printable(verdict(report))}"])

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from edgeasc.audit.gate.document import GateReport
-from edgeasc.audit.gate.formats.words import sentence
+from edgeasc.audit.gate.formats.words import sentence, worth_telling
 from edgeasc.files import sha256
 from edgeasc.tables import printable
 
@@ -21,11 +21,11 @@ def annotation_lines(report: GateReport, root: Path) -> list[str]:
         where = repository_path(model.place, root)
         if model.error:
             errors.append(command("error", where, f"{model.name}: cannot be judged", model.error))
-        for check in model.checks:
+        for check in worth_telling(model):  # GitHub shows ten of a kind per step
             if not check.passed:
                 title = f"{model.name}: {check.title}"
                 errors.append(command("error", where, title, sentence(model, check)))
-            elif check.status == "tight":
+            else:
                 title = f"{model.name}: {check.title} is tight"
                 warnings.append(command("warning", where, title, sentence(model, check)))
         warnings += [command("notice", where, model.name, note) for note in model.notes]

@@ -40,6 +40,15 @@ def _of(check: Check) -> str:
     return f" ({check.origin}: {check.detail})" if check.origin != "counted" and check.detail else ""
 
 
+def worth_telling(model: ModelGate) -> list[Check]:
+    """Checks that need a sentence: broken and tight ones, a number once however many limits it breaks."""
+    told: dict[str, Check] = {}
+    for check in model.checks:
+        if check.status != "pass" and (check.name not in told or told[check.name].passed):
+            told[check.name] = check
+    return list(told.values())
+
+
 def difference_of(model: ModelGate, name: str) -> Difference | None:
     """How the number called `name` changed."""
     return next((item for item in model.differences if item.name == name), None)
