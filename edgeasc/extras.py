@@ -22,7 +22,6 @@ EXTRA_OF = {
     "ethosu": "mcu",
     "serial": "mcu",
     "jinja2": "report",
-    "matplotlib": "report",
 }
 BASE = ("numpy", "click", "pydantic", "rich", "onnx", "tflite", "flatbuffers", "safetensors")
 

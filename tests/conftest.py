@@ -1,6 +1,7 @@
 """For all rooms: a test that cannot run says which package it wants, and in continuous integration it fails."""
 
 import os
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Generator
@@ -12,6 +13,7 @@ from edgeasc.errors import MissingDependency
 from edgeasc.extras import EXTRA_OF, missing
 
 CI = bool(os.environ.get("CI"))
+PROGRAMS = {"chromium": "chromium: not installed; apt-get install chromium"}  # that tests ask for beside packages
 
 # A suite started in the background of a shell inherits an ignored SIGINT, and with it every child that a test
 # interrupts: look at interrupts as a program in the foreground does.
@@ -34,11 +36,14 @@ def pytest_make_collect_report(
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """The marker `needs`: all of these packages, or none of this test."""
+    """The marker `needs`: all of these packages and programs, or none of this test."""
     for marker in item.iter_markers("needs"):
-        for module in marker.args:
-            if find_spec(module) is None:
-                pytest.skip(str(missing(module)))
+        for name in marker.args:
+            if name in PROGRAMS:
+                if shutil.which(name) is None:
+                    pytest.skip(PROGRAMS[name])
+            elif find_spec(name) is None:
+                pytest.skip(str(missing(name)))
 
 
 @pytest.hookimpl(wrapper=True)

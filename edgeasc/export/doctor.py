@@ -63,9 +63,9 @@ PACKAGES = (
     Package("scikit-learn", "sklearn", "train", "metrics"),
     Package("tensorflow", "tensorflow", "tensorflow", "the second TFLite converter"),
     Package("nncf", "nncf", "nncf", "the second compression engine"),
+    Package("jinja2", "jinja2", "report", "report pages"),
     Package("ethos-u-vela", "ethosu.vela", "mcu", "estimates for Ethos-U"),
     Package("pyserial", "serial", "mcu", "boards on a serial port"),
-    Package("matplotlib", "matplotlib", "report", "plots in reports"),
 )
 TOOLS = (
     Tool("ssh", "bench on a remote machine", "apt-get install openssh-client", ("-V",)),

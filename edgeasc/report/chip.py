@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgeasc.audit.document import Layer
-from edgeasc.report.svg import drawing, line, short_bytes, tag, tip, words
+from edgeasc.report.svg import drawing, line, short_bytes, tag, tip
 
 SIDE = 48  # cells along each side
 CELL = 6
@@ -35,14 +35,17 @@ def draw_chip(layers: Sequence[Layer], used: int, budget: int | None) -> str:
         shape = _cells(whole, SIDE**2, start, start)
         body.append(tag("path", tip(f"{room - used:,} bytes left"), d=shape, class_="cell free"))
     size = body_side + 2 * PIN
-    each = f"1 cell is {short_bytes(round(per_cell, 2))}"
     label = f"{used:,} of {room:,} bytes"
     if used > room:
         body.append(tag("rect", x=PIN, y=PIN, width=body_side, height=body_side, rx=8, class_="breach"))
         label += ", over the budget"
-    return drawing(
-        size, size + 18, "".join(body) + words(size / 2, size + 14, each, "quiet", "middle"), f"Chip diagram: {label}"
-    )
+    return drawing(size, size, "".join(body), f"Chip diagram: {label}")
+
+
+def cell_words(used: int, budget: int | None) -> str:
+    """What one cell of the chip stands for."""
+    left = f", {budget - used:,} B free" if budget and budget >= used else ""
+    return f"One cell is {short_bytes(round(max(budget or used, 1) / SIDE**2, 2))}; shades are layers{left}"
 
 
 def _package(side: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgeasc.report.svg import drawing, percent, shortened, tag, tip, words
 
-LIGHT, DARK = (0.0, 0.40), (0.74, 1.0)  # opacities of shares below and above one half: text stays readable on both
+LIGHT, DARK = (0.0, 0.40), (0.88, 1.0)  # opacities of shares below and above one half: text stays readable on both
 COUNTS_UP_TO = 24  # classes; beyond, cells are too small for numbers
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import edgeasc
 from edgeasc.extras import missing
-from edgeasc.report.chip import draw_chip
+from edgeasc.report.chip import cell_words, draw_chip
 from edgeasc.report.curves import draw_curves
 from edgeasc.report.groups import draw_groups
 from edgeasc.report.matrix import draw_confusion
@@ -71,6 +71,7 @@ def _charts(story: Story) -> dict[str, Any]:
     budget = story.budget if audit and audit.rules and audit.rules[0].name == "deployed" else None
     return {
         "chip": _once(draw_chip(audit.layers, audit.parameters.nonzero_bytes, budget)) if audit else "",
+        "cell": cell_words(audit.parameters.nonzero_bytes, budget) if audit else "",
         "devices": _both(lambda width: draw_groups(scores.per_device, scores.overall, old_device, width, "device")),
         "classes": _both(lambda width: draw_groups(scores.per_class, scores.overall, old_class, width, "class")),
         "confusion": _both(lambda width: draw_confusion(scores.labels, scores.confusion, min(width, 620.0))),
