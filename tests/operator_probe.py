@@ -236,17 +236,58 @@ def cast(dtype: str) -> Trial:
     return trial.end("CAST", (trial.source,), (trial.activation("out", trial.shape, "float32"),))
 
 
-UNARY = (
-    "ABS CEIL COS ELU EXP FLOOR HARD_SWISH L2_NORMALIZATION LOG NEG RELU RELU6 ROUND RSQRT SIN SQRT SQUARE ZEROS_LIKE"
-).split()
-BINARY = (
-    "ADD SUB MUL DIV MAXIMUM MINIMUM SQUARED_DIFFERENCE FLOOR_DIV FLOOR_MOD EQUAL NOT_EQUAL GREATER LESS"
-).split()  # fmt: skip
+UNARY = [
+    "ABS",
+    "CEIL",
+    "COS",
+    "ELU",
+    "EXP",
+    "FLOOR",
+    "HARD_SWISH",
+    "L2_NORMALIZATION",
+    "LOG",
+    "NEG",
+    "RELU",
+    "RELU6",
+    "ROUND",
+    "RSQRT",
+    "SIN",
+    "SQRT",
+    "SQUARE",
+    "ZEROS_LIKE",
+]
+BINARY = [
+    "ADD",
+    "SUB",
+    "MUL",
+    "DIV",
+    "MAXIMUM",
+    "MINIMUM",
+    "SQUARED_DIFFERENCE",
+    "FLOOR_DIV",
+    "FLOOR_MOD",
+    "EQUAL",
+    "NOT_EQUAL",
+    "GREATER",
+    "LESS",
+]
 _TABLES = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "DIV": "DivOptions"}
-MOVED = (
-    "PAD PADV2 MIRROR_PAD SLICE STRIDED_SLICE TRANSPOSE RESHAPE EXPAND_DIMS SQUEEZE GATHER CONCATENATION PACK "
-    "RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR"
-).split()
+MOVED = [
+    "PAD",
+    "PADV2",
+    "MIRROR_PAD",
+    "SLICE",
+    "STRIDED_SLICE",
+    "TRANSPOSE",
+    "RESHAPE",
+    "EXPAND_DIMS",
+    "SQUEEZE",
+    "GATHER",
+    "CONCATENATION",
+    "PACK",
+    "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR",
+]
 COMPARISONS = ("EQUAL", "NOT_EQUAL", "GREATER", "LESS")
 
 

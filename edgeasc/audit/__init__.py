@@ -28,6 +28,8 @@ def audit(
     limits: Mapping[str, int] | None = None,
     arena: bool = True,
     system: bool = False,
+    targets: Sequence[str] = (),
+    bench: Sequence[str | Path] = (),
 ) -> AuditReport:
     """Count run folders, exported folders, .onnx, .tflite and .safetensors files, and judge them.
 
@@ -38,21 +40,27 @@ def audit(
         limits: further limits by name, see `audit.limits.LIMITS`.
         arena: whether TFLM measures its arena (about half a second in a child process).
         system: the models are one system, such as an ensemble: rules whose limits hold for a system judge the sum.
+        targets: chips of `edgeasc targets`, at another clock where written as `cortex-m4@80MHz`.
+        bench: files of measured latencies, which take the place of estimates.
 
     Raises:
         BadInput: a file that cannot be read, or a rule that cannot be computed from it.
-        UsageError: an unknown rule, or a budget that is no size.
+        UsageError: an unknown rule or target, or a budget that is no size.
     """
     from edgeasc.audit.document import AuditReport
     from edgeasc.audit.inspect import inspect
     from edgeasc.audit.limits import judge_together
+    from edgeasc.audit.measured import check_used, read_measurements
     from edgeasc.audit.rules import read_rule
+    from edgeasc.audit.targets import place
     from edgeasc.sizes import parse_size
 
     paths = [path] if isinstance(path, (str, Path)) else list(path)
     chosen = [read_rule(name) for name in rules or [DEFAULT_RULE]]
     size = parse_size(budget) if isinstance(budget, str) else budget
-    models = tuple(inspect(Path(item), chosen, size, limits, arena) for item in paths)
+    placed, measured = [place(name) for name in dict.fromkeys(targets)], read_measurements(bench)
+    models = tuple(inspect(Path(item), chosen, size, limits, arena, placed, measured) for item in paths)
+    check_used(measured, [model.sha256 for model in models], [item.label for item in placed])
     return AuditReport(models, judge_together(models, size) if system else ())
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeasc.audit.target_document import Finding, TargetAudit
 
 SCHEMA = 1
 
@@ -128,6 +131,7 @@ class ModelAudit:
             order needs less. best_order: that order by operator names, empty where the stored order is as good.
         unknown: operators whose multiply-accumulates nobody counted, so that `macs` is a lower bound.
         has_operators: false for weights alone, which tell neither multiply-accumulates nor RAM.
+        targets: what was asked about chips, in the order asked. findings: advice, which changes no verdict.
     """
 
     path: str
@@ -155,17 +159,20 @@ class ModelAudit:
     best_order: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     has_operators: bool = True
+    targets: tuple[TargetAudit, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether every limit holds; true where there is none."""
-        return all(limit.passed for limit in self.limits)
+        """Whether every limit holds and the model goes onto every target; true where nothing was asked."""
+        return all(limit.passed for limit in self.limits) and all(target.passed for target in self.targets)
 
     def to_json(self) -> dict[str, Any]:
         """This part of the report, keys in the order of the document."""
         document = asdict(self)
         arena = document.pop("arena")
         targets = [{"name": "tflm", "origin": "measured", "ram_bytes": arena["bytes"]}] if arena["bytes"] else []
+        targets += [target.to_json() for target in self.targets]
         document["layers"] = [asdict(layer) for layer in self.layers]
         if not self.has_operators:
             document |= dict.fromkeys(("macs", "peak_activation_bytes", "best_peak_bytes"))

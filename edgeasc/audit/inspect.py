@@ -12,10 +12,15 @@ import numpy as np
 
 from edgeasc.audit.arena import measure_arena
 from edgeasc.audit.document import Arena, ModelAudit, RuleMacs, RuleSize
+from edgeasc.audit.fit import Flashed, audit_target, flashed_file, lowered_file
 from edgeasc.audit.limits import judge
+from edgeasc.audit.lint import lint
+from edgeasc.audit.measured import Measurement
 from edgeasc.audit.rules import Rule, apply, read_inventory
 from edgeasc.audit.sharing import count_graph, merge_layers, share_bands
 from edgeasc.audit.stored_count import StoredCount, count_stored
+from edgeasc.audit.target_document import TargetAudit
+from edgeasc.audit.targets import Placed
 from edgeasc.errors import BadInput, EdgeascError
 from edgeasc.files import read_bytes
 from edgeasc.graph.stored import StoredModel, StoredTensor
@@ -30,8 +35,10 @@ def inspect(
     budget: int | None = None,
     limits: Mapping[str, int] | None = None,
     arena: bool = True,
+    targets: Sequence[Placed] = (),
+    measurements: Sequence[Measurement] = (),
 ) -> ModelAudit:
-    """Count everything in the artefact at `path` and judge it.
+    """Count everything in the artefact at `path`, judge it, look at it for every target, and advise.
 
     Raises:
         BadInput: not a readable artefact, or a rule that cannot be computed from it.
@@ -49,7 +56,7 @@ def inspect(
         path=str(path),
         format=artefact.kind,
         sha256=artefact.sha256,
-        file_bytes=len(artefact.payload),
+        file_bytes=_file_bytes(artefact),
         gzip_bytes=len(gzip.compress(artefact.payload, 9, mtime=0)),
         ends=found.ends,
         counted_by="integer graph" if own else "stored",
@@ -67,11 +74,45 @@ def inspect(
         metadata=_metadata(artefact),
         arena=measured.result() if measured else Arena(None, "not asked for"),
         rules=tuple(_rule_size(rule, artefact, path, found) for rule in rules),
-        notes=tuple(count.notes),
+        notes=(*count.notes, *_file_notes(artefact)),
         unknown=tuple(sorted(count.unknown)),
         has_operators=found.has_operators,
     )
-    return replace(document, limits=judge(document, budget, dict(limits or {})))
+    document = replace(document, limits=judge(document, budget, dict(limits or {})))
+    if found.model is None:
+        if targets:
+            raise BadInput("target", "weights alone do not tell what a chip would run", artefact.path)
+        return document
+    placed = _on_targets(document, artefact, found, targets, measurements)
+    return replace(document, targets=placed, findings=lint(found.model, document, placed))
+
+
+def _on_targets(
+    document: ModelAudit,
+    artefact: Artefact,
+    found: _Found,
+    targets: Sequence[Placed],
+    measurements: Sequence[Measurement],
+) -> tuple[TargetAudit, ...]:
+    """The artefact on every target; what has to be turned into another format for one is turned once."""
+    if not targets or found.model is None:
+        return ()
+    own = _own_file(artefact, found, targets)
+    foreign = any(own.kind not in item.target.runtimes for item in targets)
+    lowered = lowered_file(artefact) if foreign and own.kind == "onnx" else f"no way from .{own.kind}"
+    return tuple(audit_target(document, own, lowered, item, measurements) for item in targets)
+
+
+def _own_file(artefact: Artefact, found: _Found, targets: Sequence[Placed]) -> Flashed:
+    """The artefact as it would be flashed; an .onnx of ours is read again with the shapes that its time depends on."""
+    model, peak = found.model, found.stored.memory.peak
+    assert model is not None
+    if found.own and artefact.kind == "onnx" and any("onnx" in item.target.runtimes for item in targets):
+        from edgeasc.graph.onnx_stored import read_stored_onnx
+
+        model = read_stored_onnx(artefact.payload)
+        peak = count_stored(model).memory.peak
+    return flashed_file(artefact, model, peak)
 
 
 @dataclass(frozen=True)
@@ -83,6 +124,7 @@ class _Found:
     ends: str
     own: bool
     has_operators: bool = True
+    model: StoredModel | None = None
 
 
 def _open(path: Path) -> Artefact:
@@ -108,13 +150,14 @@ def _count(artefact: Artefact) -> _Found:
 
         stored = read_tflite(artefact.payload)
         raw = count_stored(stored)
-        return _Found(count_stored(share_bands(stored)) if own else raw, raw, _ends(stored), own)
+        return _Found(count_stored(share_bands(stored)) if own else raw, raw, _ends(stored), own, model=stored)
     from edgeasc.graph.onnx_read import read_onnx
     from edgeasc.graph.onnx_stored import read_stored_onnx
 
     stored = read_stored_onnx(artefact.payload, shapes=not own)
     raw = count_stored(stored)
-    return _Found(count_graph(read_onnx(artefact.payload)) if own else raw, raw, _ends(stored), own)
+    network = count_graph(read_onnx(artefact.payload)) if own else raw
+    return _Found(network, raw, _ends(stored), own, model=stored)
 
 
 def _rule_macs(rule: Rule, found: _Found) -> RuleMacs | None:
@@ -143,6 +186,18 @@ def _rule_size(rule: Rule, artefact: Artefact, path: Path, found: _Found) -> Rul
     nonzero = sum(item.nonzero for item in tensors if item.kind == "conv")
     rounded = f"after rounding to 8 bits {nonzero:,} of the {kept:,} convolution weights kept are not zero"
     return apply(rule, tensors, rounded, macs)
+
+
+def _file_bytes(artefact: Artefact) -> int:
+    """Bytes on disk, those of files that hold its tensors included."""
+    if artefact.path is None or not artefact.beside:
+        return len(artefact.payload)
+    return sum(path.stat().st_size for path in (artefact.path, *artefact.beside))
+
+
+def _file_notes(artefact: Artefact) -> list[str]:
+    names = ", ".join(path.name for path in artefact.beside)
+    return [f"its tensors are kept in {names}; the file's bytes include them"] if names else []
 
 
 def _ends(model: StoredModel) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache, cached_property
 from importlib import resources
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -80,15 +80,15 @@ def unsupported(model: StoredModel, runtime: Runtime) -> tuple[Unsupported, ...]
 def refusal(operator: StoredOperator, model: StoredModel, runtime: Runtime) -> str:
     """Why `runtime` does not compute `operator`; empty where nothing speaks against it."""
     if operator_key(operator) not in runtime.known:
-        return f"{runtime.title} has no such operator"
+        return f"no such operator in {runtime.title}"
     data = first_activation(operator, model)
     if data is None or runtime.reads == "onnx":
         return ""
     types = runtime.types_of.get(operator.op)
     if types is not None and data.dtype not in types:
-        return f"{runtime.title} does not compute it in {data.dtype}, only in {', '.join(sorted(types))}"
+        return f"not in {data.dtype} in {runtime.title}, only in {', '.join(sorted(types))}"
     if not runtime.hybrid and _is_hybrid(operator, model, data):
-        return f"{runtime.title} does not multiply float activations by integer weights (dynamic-range quantisation)"
+        return f"no float activations with integer weights (dynamic-range quantisation) in {runtime.title}"
     if runtime.name.startswith("ethos") and not _npu_reduces(operator, model, data):
         return NPU_DEPTH_WHY
     return ""

@@ -33,6 +33,7 @@ MODEL_KEYS = {
     "unknown",
     "has_operators",
     "targets",
+    "findings",
     "passed",
 }
 LAYER_KEYS = {"name", "op", "output_shape", "parameters", "nonzero", "bytes", "macs", "activation_bytes"}
