@@ -46,6 +46,11 @@ class StoredCount:
         return sum(layer.macs for layer in self.layers)
 
     @property
+    def peak_bytes(self) -> int:
+        """The most bytes of activations alive at once in stored order."""
+        return self.memory.peak
+
+    @property
     def apart(self) -> tuple[Uncounted, ...]:
         """What is listed and not counted."""
         return tuple(Uncounted(what, count, self.uncounted_bytes[what]) for what, count in self.uncounted.items())

@@ -41,6 +41,7 @@ class Artefact:
     metadata: dict[str, str] = field(default_factory=dict)
     input: Quantisation | None = None  # as far as the file itself says so; TFLite runtimes tell theirs
     output: Quantisation | None = None
+    beside: tuple[Path, ...] = ()  # files that held tensors of an ONNX file; `payload` is whole without them
 
     @cached_property
     def sha256(self) -> str:
@@ -131,14 +132,16 @@ def read_artefact(path: Path) -> Artefact:
 
 
 def onnx_artefact(payload: bytes, path: Path | None = None) -> Artefact:
-    """An artefact of the bytes of an ONNX file.
+    """An artefact of the bytes of an ONNX file; tensors in files beside it are read into it.
 
     Raises:
-        BadInput: not ONNX, or with tensors in other files.
+        BadInput: not ONNX, or with tensors in files that are not below its folder.
     """
+    from edgeasc.graph.onnx_external import whole
     from edgeasc.graph.onnx_read import parse_onnx
 
     try:
+        payload, beside = whole(payload, path.parent) if path is not None else (payload, ())
         model = parse_onnx(payload)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
         source, result = _onnx_quantisation(model)
@@ -146,7 +149,7 @@ def onnx_artefact(payload: bytes, path: Path | None = None) -> Artefact:
         raise BadInput("ONNX", error.why, path) from None
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise BadInput("ONNX", f"malformed ({error})", path) from None
-    return Artefact("onnx", payload, path, metadata, source, result)
+    return Artefact("onnx", payload, path, metadata, source, result, beside)
 
 
 def tflite_artefact(payload: bytes, path: Path | None = None) -> Artefact:
