@@ -12,7 +12,7 @@ LATER := 3.12 3.13
 BASE_TESTS := tests/test_*.py tests/audit tests/cli tests/export tests/graph tests/runtime
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check base clean
+.PHONY: demo test check gate base clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PRECIOUS: .venv-base-%/ready
@@ -27,6 +27,10 @@ check: .venv/ready
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/pytest -n 2
+
+# The limits of this repository's own models (edgeasc.toml, edgeasc.baseline.json).
+gate: .venv/ready
+	.venv/bin/edgeasc check
 
 # The base extras alone, installed from a built wheel, on every later interpreter that is here.
 base: $(LATER:%=base-%)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["bytes", "count", "us", "share", "rungs"]
+Unit = Literal["bytes", "count", "us", "share", "rungs", "bits"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ _OF_RULES: tuple[tuple[str, Unit, str, str], ...] = (  # what is limited, unit, 
     ("bytes", "bytes", "bytes", "bytes"),
     ("parameters", "count", "parameters", "parameters"),
     ("MACs", "count", "multiply-accumulates", "macs"),
-    ("weight bits", "count", "bits of the widest weight", ""),
+    ("weight bits", "bits", "bits of the widest weight", ""),
 )
 
 
@@ -87,6 +87,8 @@ def show(value: float, unit: Unit) -> str:
             return f"{value / 1000:,.3g} ms" if value < 1e6 else f"{value / 1e6:,.3g} s"
         case "share":
             return f"{100 * value:.1f} %"
+        case "bits":
+            return f"{value:.0f} bit"
         case "rungs":
             return "every rung" if value == 0 else f"{value:.0f} missed"
         case _:

@@ -33,8 +33,11 @@ def wanted_limits(listed: Listed, config: Config) -> dict[str, float]:
     return {own.get(name, name): limit for name, limit in listed.limits.named().items()}
 
 
-def judge(name: str, limit: float, number: Number, headroom: float, kind: str = "limit") -> Check:
-    """One verdict; `tight` where less than `headroom` of the limit is left, or chance alone could break it."""
+def judge(name: str, limit: float, number: Number, headroom: float | None, kind: str = "limit") -> Check:
+    """One verdict; `tight` where less than `headroom` of the limit is left, or chance alone could break it.
+
+    A `headroom` of None asks for no such warning.
+    """
     kind_of = known(name)
     if not isinstance(number, Measured):
         return Check(
@@ -48,20 +51,21 @@ def judge(name: str, limit: float, number: Number, headroom: float, kind: str = 
         best=kind_of.best,
         limit=limit,
         value=number.value,
-        status=_status(kind_of, limit, number, headroom if kind != "ratchet" else 0.0),
+        status=_status(kind_of, limit, number, headroom),
         origin=number.origin,
         detail=number.detail,
     )
 
 
-def _status(kind: Quantity, limit: float, number: Measured, headroom: float) -> Status:
+def _status(kind: Quantity, limit: float, number: Measured, headroom: float | None) -> Status:
     if kind.best == "most":
         if number.value < limit - EPSILON:
             return "fail"
-        return "tight" if number.surely is not None and headroom and number.surely < limit else "pass"
+        return "tight" if number.surely is not None and headroom is not None and number.surely < limit else "pass"
     if number.value > limit:
         return "fail"
-    return "tight" if headroom and kind.unit != "rungs" and limit - number.value < headroom * limit else "pass"
+    narrows = kind.unit not in ("rungs", "bits")  # these are reached exactly or not at all
+    return "tight" if headroom and narrows and limit - number.value < headroom * limit else "pass"
 
 
 def judge_ratchet(ratchet: RatchetSpec, before: dict[str, float], found: Collected) -> tuple[Check, ...]:
@@ -72,7 +76,7 @@ def judge_ratchet(ratchet: RatchetSpec, before: dict[str, float], found: Collect
             kind, tolerance = known(name), ratchet.tolerance.get(name, 0.0)
             allowed = before[name] * (1 + tolerance if kind.best == "least" else 1 - tolerance)
             allowed = allowed if kind.unit == "share" else int(allowed)
-            checks.append(judge(name, allowed, found.numbers[name], 0.0, "ratchet"))
+            checks.append(judge(name, allowed, found.numbers[name], None, "ratchet"))
     return tuple(checks)
 
 

@@ -18,7 +18,7 @@ def sentence(model: ModelGate, check: Check) -> str:
     if check.unit == "rungs":
         return printable(f"{name}: {check.detail}" if not check.passed else f"{name} holds")
     if check.passed:
-        return printable(f"{name} {found}: {_tight(check)} to its limit, {limit}{_of(check)}")
+        return printable(f"{name} {found} {_tight(check)} its limit, {limit}{_of(check)}")
     over = show_change(check.value - check.limit, check.unit)[1:]
     side = "over" if check.best == "least" else "under"
     mark = "what the baseline allows" if check.kind == "ratchet" else "its limit"
@@ -30,9 +30,10 @@ def sentence(model: ModelGate, check: Check) -> str:
 
 
 def _tight(check: Check) -> str:
+    """How close it is."""
     if check.best == "most":
-        return "by chance alone it may lie below, too close"
-    return f"only {100 * (check.left or 0.0):.1f} % left"
+        return "may by chance alone lie above"
+    return f"leaves {100 * (check.left or 0.0):.1f} % of"
 
 
 def _of(check: Check) -> str:
