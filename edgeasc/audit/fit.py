@@ -146,7 +146,7 @@ def _ram(audit: ModelAudit, chosen: Flashed, placed: Placed) -> Room:
     stack, most = round(beside.typical), round(beside.high)
     own_arena = audit.arena.bytes if chosen.kind == audit.format and not placed.target.accelerator else None
     if own_arena is not None and "tflm" in placed.target.runtimes.values():
-        parts = f"arena {own_arena:,} B as TFLM measured it here + stack about {stack:,} B"
+        parts = f"arena {own_arena:,} B as TFLM takes it on a 64-bit host (a chip: less) + stack about {stack:,} B"
         return Room(own_arena + stack, own_arena + most, placed.target.ram_bytes, "measured", parts)
     kept = kept_bytes(chosen.model)
     parts = f"live activations {chosen.peak_bytes:,} B + the runtime's own about {kept + stack:,} B"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 
 from edgeasc.audit.document import AuditReport, Layer, Limit, ModelAudit, RuleSize
+from edgeasc.audit.target_report import finding_blocks, target_blocks
 from edgeasc.tables import Block, Table, printable
 
 MARKED = 3  # worst layers per column
@@ -37,6 +38,8 @@ def _model_blocks(model: ModelAudit, all_layers: bool) -> Iterable[Block]:
             yield rule.note
     yield _sizes(model)
     yield _layers(model, all_layers)
+    yield from target_blocks(model.targets)
+    yield from finding_blocks(model.findings)
     yield _foot(model)
 
 
@@ -192,8 +195,9 @@ def _foot(model: ModelAudit) -> str:
     operators = ", ".join(f"{count} {printable(op)}" for op, count in model.operators.items())
     lines = [f"Operators {operators}"]
     lines += [f"Note      {printable(note)}" for note in model.notes]
-    if model.limits:
+    if model.limits or model.targets:
         failed = [limit.name for limit in model.limits if not limit.passed]
+        failed += [f"{item.name} ({'; '.join(item.reasons)})" for item in model.targets if not item.passed]
         lines.append(f"Verdict   {'FAIL: ' + ', '.join(failed) if failed else 'pass'}")
     return "\n".join(lines)
 

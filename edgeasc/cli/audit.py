@@ -28,6 +28,19 @@ from edgeasc.cli.terminal import assumed, format_option, show
     "--arena/--no-arena", default=True, help="Let TFLM, where installed, measure its arena.  [default: arena]"
 )
 @click.option("--system", is_flag=True, help="The models are one system: rules for systems judge their sum.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    help="A chip of `edgeasc targets`, its clock if another: cortex-m4@80MHz. May be repeated.",
+)
+@click.option(
+    "--bench",
+    multiple=True,
+    metavar="FILE",
+    help="Measured latencies (JSON) that take the place of estimates. May be repeated.",
+)
 @click.option("--all-layers", is_flag=True, help="List layers without parameters as well.")
 @format_option
 def command(
@@ -37,26 +50,32 @@ def command(
     limits: tuple[str, ...],
     arena: bool,
     system: bool,
+    targets: tuple[str, ...],
+    bench: tuple[str, ...],
     all_layers: bool,
     form: str,
     quiet: bool,
 ) -> int:
-    """Count what a model weighs, layer by layer, and judge it against a budget.
+    """Count what a model weighs, layer by layer, and judge it against a budget and for chips.
 
     MODEL is a run folder, an exported folder, a .onnx, a .tflite or a .safetensors, made by edgeasc or by anybody
-    else. Neither torch nor TensorFlow is needed. Exit code 1 when a limit is broken.
+    else. Neither torch nor TensorFlow is needed. Exit code 1 when a limit is broken, or
+    when the model does not run or fit on a target.
 
     \b
       edgeasc audit model.tflite --budget 64KiB
       edgeasc audit runs/small --rules qti-report --budget 61KiB
       edgeasc audit model.tflite --rules dcase2025
+      edgeasc audit model.tflite --target cortex-m4@80MHz --target ethos-u55
       edgeasc audit a.tflite b.onnx --limit macs=30M --limit arena=128KiB --format json
     """
     from edgeasc.audit import DEFAULT_RULE, audit
     from edgeasc.audit.limits import parse_limits
     from edgeasc.audit.report import report_blocks
 
-    report = audit(models, budget, rules, limits=parse_limits(limits), arena=arena, system=system)
+    report = audit(
+        models, budget, rules, limits=parse_limits(limits), arena=arena, system=system, targets=targets, bench=bench
+    )
     if not rules and form == "text":
         assumed({"--rules": f"{DEFAULT_RULE} (non-zero weights and biases of the deployed network)"}, quiet)
     show(report_blocks(report, all_layers), report.to_json(), form)

@@ -24,6 +24,8 @@ VERBS = (
     "report",
     "models",
     "rules",
+    "targets",
+    "explain",
     "doctor",
 )
 
