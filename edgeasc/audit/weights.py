@@ -117,7 +117,9 @@ def _place(entry: Any) -> tuple[tuple[int, ...] | None, int, int]:
     shape, offsets = fields.get("shape"), fields.get("data_offsets")
     if not isinstance(shape, list) or not isinstance(offsets, list) or len(offsets) != 2:
         return None, 0, 0
-    if fields.get("dtype") not in TYPES or any(type(number) is not int or number < 0 for number in (*shape, *offsets)):
+    if str(fields.get("dtype")) not in TYPES or any(
+        type(number) is not int or number < 0 for number in (*shape, *offsets)
+    ):
         return None, 0, 0
     return tuple(shape), offsets[0], offsets[1]
 
