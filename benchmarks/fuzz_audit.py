@@ -1,6 +1,6 @@
 """Damaged .tflite and .onnx files through `edgeasc audit`: each is counted or refused, quickly, in little memory.
 
-    python benchmarks/fuzz_audit.py [--files 2000] [--arena 100]
+    python benchmarks/fuzz_audit.py [--files 2000] [--formats tflite onnx] [--arena 100]
 
 Each file is audited by a process of its own. It must end by itself with exit code 0, 1 or 3, print no traceback and no
 `internal error`, at most one line of error, take at most 10 s of the clock and 1 GB of memory, children included.
@@ -18,12 +18,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from fuzz_mutations import damaged, seeds
+from fuzz_mutations import damaged
+from fuzz_seeds import seeds
 
 from edgeasc.bench.machine import describe_machine
 from edgeasc.cli import main as edgeasc
@@ -31,6 +33,12 @@ from edgeasc.files import write_json
 
 CODES = (0, 1, 3)
 SECONDS, BYTES = 10.0, 10**9
+# What a file is audited with, in turn
+VARIANTS = (
+    ("--budget", "2KiB", "--all-layers"),
+    ("--format", "json", "--rules", "dcase2022"),
+    ("--format", "markdown", "--rules", "dcase2021-1a", "--rules", "dcase2025", "--all-layers"),
+)
 PATIENCE = 60.0  # seconds after which a process is ended
 ADDRESS_SPACE = 8 * 2**30  # keeps the machine alive; never met by a file within the limit
 
@@ -59,13 +67,18 @@ class Outcome:
 
 
 def audit_in_child(path: Path, *options: str) -> Outcome:
-    """`edgeasc audit PATH` in a fork of this process, which has the imports done."""
+    """`edgeasc audit PATH` in a child."""
+    return in_child(lambda: edgeasc(["audit", str(path), *options]))
+
+
+def in_child(work: Callable[[], int], patience: float = PATIENCE) -> Outcome:
+    """How `work`, which gives an exit code, ends in a fork of this process, which has the imports done."""
     start = time.perf_counter()
     with tempfile.TemporaryFile() as stderr:
         child = os.fork()
         if child == 0:
-            _audit(path, options, stderr.fileno())
-        status, usage = _wait(child, start)
+            _work(work, stderr.fileno())
+        status, usage = _wait(child, start + patience)
         seconds = time.perf_counter() - start
         stderr.seek(0)
         text = stderr.read().decode(errors="replace")
@@ -73,7 +86,7 @@ def audit_in_child(path: Path, *options: str) -> Outcome:
     return Outcome(code, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, text)
 
 
-def _audit(path: Path, options: tuple[str, ...], stderr: int) -> None:
+def _work(work: Callable[[], int], stderr: int) -> None:
     """The child: never returns."""
     code = 99
     try:
@@ -82,15 +95,15 @@ def _audit(path: Path, options: tuple[str, ...], stderr: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.dup2(stderr, 2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = edgeasc(["audit", str(path), "--all-layers", "--budget", "2KiB", *options])
+        code = work()
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
         os._exit(code)
 
 
-def _wait(child: int, start: float) -> tuple[int | None, resource.struct_rusage]:
-    while time.perf_counter() - start < PATIENCE:
+def _wait(child: int, until: float) -> tuple[int | None, resource.struct_rusage]:
+    while time.perf_counter() < until:
         done, status, usage = os.wait4(child, os.WNOHANG)
         if done:
             return status, usage
@@ -103,19 +116,19 @@ def fuzz(
     suffix: str, count: int, options: tuple[str, ...] = ("--no-arena",), keep: Path | None = None
 ) -> dict[str, Any]:
     """Audits of `count` damaged files: {files, codes, slowest, largest memory, faults}."""
-    originals, codes, faults, reasons = seeds(suffix), Counter[str](), [], Counter[str]()
+    originals, codes, faults = seeds(suffix), Counter[str](), []
     slowest = longest = largest = 0.0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"damaged.{suffix}"
         for number in range(count):
             path.write_bytes(damaged(suffix, number, originals))
-            outcome = audit_in_child(path, *options)
+            variant = VARIANTS[number // len(originals) % len(VARIANTS)]
+            outcome = audit_in_child(path, *variant, *options)
             codes[str(outcome.code)] += 1
             slowest, longest = max(slowest, outcome.seconds), max(longest, outcome.cpu_seconds)
             largest = max(largest, outcome.bytes)
             if outcome.faults:
                 faults.append({"file": number, "what": outcome.faults, **asdict(outcome)})
-                reasons.update(outcome.faults)
                 if keep:
                     keep.mkdir(parents=True, exist_ok=True)
                     (keep / f"{number}.{suffix}").write_bytes(path.read_bytes())
@@ -134,15 +147,16 @@ def fuzz(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=2000, help="damaged files of each format")
+    parser.add_argument("--formats", nargs="+", default=["tflite", "onnx"], choices=["tflite", "onnx"])
     parser.add_argument("--arena", type=int, default=100, help="of them with TFLM's arena as well")
     parser.add_argument("--keep", type=Path, help="folder for the files that break a limit")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
-    results = [fuzz(suffix, options.files, keep=options.keep) for suffix in ("tflite", "onnx")]
+    results = [fuzz(suffix, options.files, keep=options.keep) for suffix in options.formats]
     if options.arena:
         results.append(fuzz("tflite", options.arena, ("--arena",), keep=options.keep))
     passed = not any(result["faults"] for result in results)
-    limits = {"exit_codes": list(CODES), "seconds": SECONDS, "peak_bytes": BYTES}
+    limits: dict[str, Any] = {"exit_codes": list(CODES), "seconds": SECONDS, "peak_bytes": BYTES}
     document = {"schema": 1, "machine": describe_machine(), "limits": limits, "results": results, "passed": passed}
     for result in results:
         print(f"{result['files']} .{result['format']} {' '.join(result['options'])}: exits {result['exit_codes']}, "

@@ -1,7 +1,6 @@
 """Damaged model files, the same for the same number: bytes spoilt blindly, and fields spoilt with knowledge.
 
-Seeds are networks built in code: our int8 and island forms, a float network and one with operators that run integers.
-Used by `fuzz_audit.py`, and by the tests with fewer files.
+Used by `fuzz_audit.py`, and by the tests with fewer files; `fuzz_seeds.py` has the files that are spoilt.
 """
 
 from __future__ import annotations
@@ -11,12 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
-
-from edgeasc.export.dummy import dummy_graph
-from edgeasc.export.tflite import tflite_bytes
-from edgeasc.export.tflite.flatbuffer import Model, Operator, Tensor
-from edgeasc.graph.onnx_write import onnx_bytes
+from onnx import TensorProto, numpy_helper
 
 WORDS = (0, 1, 2, 4, 127, 255, 2**15, 2**16, 2**24, 2**30, 2**31 - 1, 2**31, 2**32 - 4, 2**32 - 1)
 SIDES = (0, -1, -2, 1, 7, 2**16, 2**31 - 1, 2**31, 2**40, 2**62, 2**63 - 1, -(2**63))
@@ -26,13 +20,6 @@ OPERATORS = (
     "Resize", "NoSuchOperator", "BatchNormalization", "AveragePool", "Concat", "Slice",
 )  # fmt: skip
 Random = np.random.Generator
-
-
-def seeds(suffix: str) -> list[bytes]:
-    """The undamaged files of a format, `onnx` or `tflite`."""
-    write = onnx_bytes if suffix == "onnx" else tflite_bytes
-    ours = [write(dummy_graph(form)) for form in ("int8", "island")]  # type: ignore[arg-type]
-    return [*ours, float_onnx(), operator_onnx()] if suffix == "onnx" else [*ours, float_tflite()]
 
 
 def damaged(suffix: str, number: int, originals: list[bytes]) -> bytes:
@@ -167,6 +154,28 @@ def _operator(graph: onnx.GraphProto, random: Random) -> None:
     _pick(random, graph.node).op_type = _pick(random, OPERATORS)
 
 
+def _new_attribute(graph: onnx.GraphProto, random: Random) -> None:
+    """An attribute that a reader may believe: where it cuts, how often it repeats, how many groups there are."""
+    attribute = _pick(random, graph.node).attribute.add()
+    attribute.name = _pick(
+        random, ("axis", "group", "block_size", "hidden_size", "num_heads", "transB", "kernel_shape")
+    )
+    attribute.type, attribute.i = onnx.AttributeProto.INT, _pick(random, SIDES)
+    if attribute.name == "kernel_shape":
+        attribute.type = onnx.AttributeProto.INTS
+        attribute.ints.extend([_pick(random, SIDES), 3])
+
+
+def _sparse(graph: onnx.GraphProto, random: Random) -> None:
+    """A constant becomes sparse: a few values in a shape that may be enormous."""
+    tensor = _pick(random, graph.initializer)
+    sparse = graph.sparse_initializer.add()
+    sparse.values.CopyFrom(numpy_helper.from_array(np.ones(3, np.float32), tensor.name))
+    sparse.indices.CopyFrom(numpy_helper.from_array(np.array([0, 1, _pick(random, SIDES)], np.int64)))
+    sparse.dims.extend([4, _pick(random, SIDES)])
+    graph.initializer.remove(tensor)
+
+
 def _attribute(graph: onnx.GraphProto, random: Random) -> None:
     attributes = [attribute for node in graph.node for attribute in node.attribute]
     if attributes:
@@ -210,74 +219,5 @@ def _nested(graph: onnx.GraphProto, random: Random) -> None:
 
 FIELDS: tuple[Callable[[onnx.GraphProto, Random], None], ...] = (
     _tensor_side, _tensor_side, _tensor_type, _tensor_bytes, _outside, _input_side, _input_side, _rewire, _rewire,
-    _same_output, _operator, _operator, _attribute, _attribute, _lose, _twice, _arity, _nested,
+    _same_output, _operator, _operator, _attribute, _attribute, _new_attribute, _sparse, _lose, _twice, _arity, _nested,
 )  # fmt: skip
-
-
-def float_onnx() -> bytes:
-    """Convolution, batch norm, depthwise convolution, pooling and a dense layer in float, with open batch."""
-    random = np.random.default_rng(1)
-
-    def tensor(name: str, *shape: int) -> onnx.TensorProto:
-        return numpy_helper.from_array(random.normal(0, 1, shape).astype(np.float32), name)
-
-    constants = [tensor("w1", 8, 1, 3, 3), tensor("b1", 8), tensor("w2", 8, 1, 3, 1), tensor("w3", 8, 10)]
-    constants += [tensor(f"n{index}", 8) for index in range(4)] + [tensor("b3", 10)]
-    nodes = [
-        helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], name="conv1", pads=[1, 1, 1, 1], strides=[2, 1]),
-        helper.make_node("BatchNormalization", ["c1", "n0", "n1", "n2", "n3"], ["m1"], name="norm1"),
-        helper.make_node("Relu", ["m1"], ["r1"], name="relu1"),
-        helper.make_node("Conv", ["r1", "w2"], ["c2"], name="conv2", pads=[1, 0, 1, 0], group=8),
-        helper.make_node("Add", ["c2", "r1"], ["a2"], name="add2"),
-        helper.make_node("GlobalAveragePool", ["a2"], ["p2"], name="pool2"),
-        helper.make_node("Flatten", ["p2"], ["f2"], name="flatten2"),
-        helper.make_node("Gemm", ["f2", "w3", "b3"], ["y"], name="dense3"),
-    ]
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 1, 16, 12])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 10])
-    graph = helper.make_graph(nodes, "float", [x], [y], constants)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
-
-
-def operator_onnx() -> bytes:
-    """QLinearConv and QLinearMatMul with asymmetric uint8 weights."""
-    random = np.random.default_rng(2)
-    arrays = {
-        "s": np.float32(0.1), "z": np.uint8(3), "w": random.integers(0, 255, (4, 1, 3, 3)).astype(np.uint8),
-        "m": random.integers(0, 255, (48, 10)).astype(np.uint8), "shape": np.array([1, 48], np.int64),
-    }  # fmt: skip
-    constants = [numpy_helper.from_array(np.asarray(value), name) for name, value in arrays.items()]
-    nodes = [
-        helper.make_node("QLinearConv", ["x", "s", "z", "w", "s", "z", "s", "z"], ["c"], name="conv", strides=[4, 4],
-                         pads=[1, 1, 1, 1]),
-        helper.make_node("Reshape", ["c", "shape"], ["f"], name="reshape"),
-        helper.make_node("QLinearMatMul", ["f", "s", "z", "m", "s", "z", "s", "z"], ["y"], name="dense"),
-    ]  # fmt: skip
-    x = helper.make_tensor_value_info("x", TensorProto.UINT8, [1, 1, 16, 12])
-    y = helper.make_tensor_value_info("y", TensorProto.UINT8, [1, 10])
-    graph = helper.make_graph(nodes, "operators", [x], [y], constants)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
-
-
-def float_tflite() -> bytes:
-    """A float convolution, a depthwise one with per-channel int8 weights, and a dense layer."""
-    random, model = np.random.default_rng(3), Model()
-    real, small = np.dtype(np.float32), np.dtype(np.int8)
-    scales = np.full(8, 0.01, np.float32)
-    x = model.add_tensor(Tensor("x", (1, 16, 12, 1), real))
-    w1 = model.add_tensor(Tensor("w1", (8, 3, 3, 1), real, data=random.normal(0, 1, (8, 3, 3, 1)).astype(real)))
-    c1 = model.add_tensor(Tensor("conv", (1, 16, 12, 8), real))
-    weights = random.integers(-127, 128, (1, 3, 3, 8)).astype(small)
-    w2 = model.add_tensor(Tensor("w2", weights.shape, small, scales, 0, 3, weights))
-    c2 = model.add_tensor(Tensor("depthwise", (1, 16, 12, 8), real))
-    w3 = model.add_tensor(
-        Tensor("w3", (10, 1536), small, scales[:1], 0, 0, random.integers(-9, 9, (10, 1536)).astype(small))
-    )
-    y = model.add_tensor(Tensor("y", (1, 10), real))
-    model.operators += [
-        Operator("CONV_2D", 1, (x, w1, -1), (c1,), "Conv2DOptions", {}),
-        Operator("DEPTHWISE_CONV_2D", 1, (c1, w2, -1), (c2,), "DepthwiseConv2DOptions", {}),
-        Operator("FULLY_CONNECTED", 1, (c2, w3, -1), (y,), "FullyConnectedOptions", {}),
-    ]
-    model.inputs, model.outputs = [x], [y]
-    return model.to_bytes()
