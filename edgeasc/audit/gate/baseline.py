@@ -122,6 +122,7 @@ def write_baseline(path: Path, report: GateReport, before: Baseline | None) -> N
     models = {
         model.name: describe(model, old.get(model.name), report.ratchet)
         for model in sorted(report.models, key=lambda model: model.name)
+        if not model.parts
     }
     write_text(path, dump_baseline(models))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,9 +13,12 @@ from edgeasc.audit.gate.artefacts import Listed
 from edgeasc.audit.gate.config import Config
 from edgeasc.audit.gate.document import Measured, Unknown
 from edgeasc.audit.gate.evidence import Number, bench_rows, evaluation_numbers, latency_number, parity_number
-from edgeasc.audit.gate.quantities import FROM_EVALUATION, LATENCY
+from edgeasc.audit.gate.quantities import FROM_EVALUATION, LATENCY, TARGET
 from edgeasc.audit.limits import rule_value
-from edgeasc.errors import MissingDependency
+from edgeasc.audit.target_document import TargetAudit
+from edgeasc.audit.targets import Placed, place, target_names
+from edgeasc.errors import MissingDependency, UsageError
+from edgeasc.specs import nearest
 
 
 @dataclass(frozen=True)
@@ -35,19 +40,20 @@ def collect(listed: Listed, config: Config, wanted: Iterable[str]) -> Collected:
 
     wanted = set(wanted)
     rules = [config.rule(name) for name in listed.limits.rules]
-    audit = inspect(listed.place, rules, arena="arena" in wanted)
+    latencies = sorted(name.removeprefix(LATENCY) for name in wanted if name.startswith(LATENCY))
+    audit = inspect(listed.place, rules, arena="arena" in wanted, targets=_places(latencies, listed.limits.targets))
     numbers = counted_numbers(audit)
-    notes: list[str] = []
     if wanted.intersection(FROM_EVALUATION):
         found = evaluation_numbers(listed, config.root, audit.sha256)
         numbers |= {name: number for name, number in found.items() if name in wanted}
     if "parity" in wanted:
         numbers["parity"] = parity_number(listed, config.root, audit.sha256)
-    targets = sorted(name.removeprefix(LATENCY) for name in wanted if name.startswith(LATENCY))
-    if targets:
+    numbers |= {f"{TARGET}{name}": _fits(audit, name) for name in listed.limits.targets}
+    notes: list[str] = []
+    if latencies:
         rows, notes = bench_rows(listed, config.root, audit.sha256)
-        for target in targets:
-            numbers[f"{LATENCY}{target}"] = latency_number(target, rows, estimate)
+        estimate = functools.partial(_estimate, audit, config.spec.estimates)
+        numbers |= {f"{LATENCY}{name}": latency_number(name, rows, estimate) for name in latencies}
     if "arena" in wanted:
         numbers["arena"] = _arena(audit)
     return Collected(audit, numbers, tuple(notes))
@@ -95,6 +101,39 @@ def _arena(audit: ModelAudit) -> Number:
     return Unknown(audit.arena.why, MissingDependency.exit_code if absent else 1)
 
 
-def estimate(target: str) -> Number:
-    """What is known of the latency on `target` without a measurement."""
-    return Unknown(f"no measurement of this file on {target}; `edgeasc bench` makes one")
+def _places(latencies: Iterable[str], targets: Iterable[str]) -> list[Placed]:
+    """The chips among what latencies and targets name; a host is known by measurement alone."""
+    found = {}
+    for name in (*(text.partition("/")[0] for text in latencies), *targets):
+        with contextlib.suppress(UsageError):
+            found[place(name).label] = place(name)
+    return list(found.values())
+
+
+def _on(audit: ModelAudit, name: str) -> TargetAudit | None:
+    """The audit for the target called `name`."""
+    with contextlib.suppress(UsageError):
+        label = place(name).label
+        return next((item for item in audit.targets if item.name == label), None)
+    return None
+
+
+def _fits(audit: ModelAudit, name: str) -> Number:
+    """How many reasons keep the file from running on a target."""
+    found = _on(audit, name)
+    if found is None:
+        return Unknown("weights alone do not tell what a chip would run")
+    return Measured(len(found.reasons), "estimated", "; ".join(found.reasons) or f"runs with {found.runtime}")
+
+
+def _estimate(audit: ModelAudit, judged: str, target: str) -> Number:
+    """The latency on `target` in microseconds that the audit estimates, by its typical or its high end."""
+    found = _on(audit, target.partition("/")[0])
+    if found is None:
+        known = nearest(target, target_names())
+        return Unknown(f"no measurement of this file on {target}, and no such target to estimate for{known}")
+    if found.latency_ms is None:
+        return Unknown(f"no measurement of this file on {target}; {'; '.join(found.notes) or 'nobody can estimate it'}")
+    band = found.latency_ms
+    detail = f"{band.low:,.3g} .. {band.typical:,.3g} .. {band.high:,.3g} ms on {found.name}"
+    return Measured(1e3 * (band.typical if judged == "typical" else band.high), band.origin, detail, 1e3 * band.high)

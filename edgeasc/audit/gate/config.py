@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from edgeasc.audit.gate.quantities import FIXED, LATENCY, RULE_BYTES, quantity
+from edgeasc.audit.gate.quantities import FIXED, LATENCY, RULE_BYTES, TARGET, quantity
 from edgeasc.errors import UsageError
 from edgeasc.sizes import parse_size
 from edgeasc.specs import Spec, nearest, parse_spec, read_toml
@@ -98,6 +98,7 @@ class Limits(Spec):
     macro_accuracy: Share | None = None
     worst_class_accuracy: Share | None = None
     worst_device_accuracy: Share | None = None
+    targets: tuple[str, ...] = ()  # it must run there: operators known, flash and RAM enough
     parity: bool | tuple[str, ...] = False  # every rung that was climbed; or by name those that must have been
 
     def over(self, defaults: Limits) -> Limits:
@@ -116,6 +117,7 @@ class Limits(Spec):
             if name != "parity" and limit is not None:
                 found[name] = limit
         found |= {f"{LATENCY}{target}": limit for target, limit in self.latency.items()}
+        found |= {f"{TARGET}{target}": 0 for target in self.targets}
         return found | ({"parity": 0} if self.parity else {})
 
 
@@ -125,6 +127,7 @@ class ModelEntry(Spec):
     path: str | tuple[str, ...]
     name: str | None = None  # for a single artefact; otherwise its path
     limits: Limits = Limits()
+    system: str | None = None  # artefacts of one system are judged together by rules that limit one
     forbid: tuple[str, ...] = ()  # findings that fail, such as W102
     evaluate: str = "{folder}/evaluate.json"
     parity: str = "{folder}/parity.json"
@@ -153,6 +156,7 @@ class GateConfig(Spec):
     schema_: Literal[1] = Field(1, alias="schema")
     baseline: str = BASELINE
     headroom: Share = 0.05  # of a limit; a limit that has less left is warned of
+    estimates: Literal["typical", "high"] = "typical"  # which end of an estimated time is judged
     limits: Limits = Limits()  # for every artefact
     ratchet: RatchetSpec = RatchetSpec()
     models: tuple[ModelEntry, ...] = Field(min_length=1)
@@ -191,21 +195,32 @@ def read_config(path: Path) -> Config:
         hint = 'no such file; it lists artefacts and limits: [[models]] path = "models/*.tflite" and [models.limits]'
         raise UsageError("config", hint, path)
     config = Config(path, parse_spec(GateConfig, read_toml(path, "config"), path, "config"))
-    _check_rules(config)
+    try:
+        _check_names(config)
+    except UsageError as error:
+        raise UsageError("config", f"{error.what}: {error.why}", path) from None
     return config
 
 
-def _check_rules(config: Config) -> None:
-    """Every rule that is named exists and allows something where its own limits are meant."""
+def _check_names(config: Config) -> None:
+    """Every rule, target and finding that is named exists, and a rule allows something where its own limits are meant.
+
+    Raises:
+        UsageError: one does not; the nearest is named.
+    """
+    from edgeasc.audit.findings import explain
+    from edgeasc.audit.targets import place
+
     for limits in (config.spec.limits, *(entry.limits for entry in config.spec.models)):
         for name, limit in limits.rules.items():
-            try:
-                rule = config.rule(name)
-            except UsageError as error:
-                raise UsageError("config", f"rules: {error.why}", config.path) from None
+            rule = config.rule(name)
             if limit == "own" and not rule.allowed:
-                why = f'rules: {name} states no limit of its own; write one, like {name} = "128kB"'
-                raise UsageError("config", why, config.path)
+                raise UsageError("rules", f'{name} states no limit of its own; write one, like {name} = "128kB"')
+        for target in limits.targets:
+            place(target)
+    for entry in config.spec.models:
+        for code in entry.forbid:
+            explain(code)
 
 
 __all__ = ["BASELINE", "NAME", "Config", "GateConfig", "Limits", "ModelEntry", "RatchetSpec", "read_config"]

@@ -17,7 +17,8 @@ Status = Literal["pass", "tight", "fail", "unknown"]
 class Measured:
     """A number, where it comes from (`counted`, `measured`, `estimated`, `evaluated`) and what to know about it.
 
-    `surely` is a pessimistic reading of a number that carries chance (the lower end of an accuracy's interval).
+    `surely` is a pessimistic reading of a number that is not exact: the lower end of an accuracy's interval, the upper
+    end of an estimate.
     """
 
     value: float
@@ -114,7 +115,7 @@ class ModelGate:
     Attributes:
         path: as a reader of the repository knows it, relative to the configuration's folder.
         audit: None where the file could not be read; `error` and `exit_code` then say why.
-        known: whether the baseline has it.
+        known: whether the baseline has it. parts: names of the artefacts that this record judges as one system.
     """
 
     name: str
@@ -128,6 +129,7 @@ class ModelGate:
     known: bool = False
     error: str = ""
     error_code: int = 0
+    parts: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -151,6 +153,7 @@ class ModelGate:
             "differences": [{**asdict(item), "change": item.change} for item in self.differences],
             "notes": list(self.notes),
             "in_baseline": self.known,
+            "parts": list(self.parts),
             "error": self.error or None,
             "passed": self.passed,
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["bytes", "count", "us", "share", "rungs", "bits"]
+Unit = Literal["bytes", "count", "us", "share", "misses", "bits"]
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ _FIXED = {
         Quantity("macro_accuracy", "share", "mean of the classes' accuracies", "most"),
         Quantity("worst_class_accuracy", "share", "accuracy of the worst class", "most"),
         Quantity("worst_device_accuracy", "share", "accuracy on the worst recording device", "most"),
-        Quantity("parity", "rungs", "rungs of the parity ladder that were missed"),
+        Quantity("parity", "misses", "rungs of the parity ladder that were missed"),
     )
 }
 FIXED = tuple(_FIXED)
 FROM_EVALUATION = ("accuracy", "macro_accuracy", "worst_class_accuracy", "worst_device_accuracy")
-LATENCY = "latency "  # and the target
+LATENCY, TARGET = "latency ", "target "  # and the target
 RULE_BYTES = " bytes"  # after the rule
 _OF_RULES: tuple[tuple[str, Unit, str, str], ...] = (  # what is limited, unit, words, column
     ("bytes", "bytes", "bytes", "bytes"),
@@ -63,6 +63,8 @@ def quantity(name: str) -> Quantity | None:
         return _FIXED[name]
     if name.startswith(LATENCY):
         return Quantity(name, "us", f"time of one inference on {name.removeprefix(LATENCY)}", column="macs")
+    if name.startswith(TARGET):
+        return Quantity(name, "misses", f"reasons why it cannot run on {name.removeprefix(TARGET)}")
     for what, unit, words, column in _OF_RULES:
         if name.endswith(f" {what}"):
             rule = name.removesuffix(f" {what}")
@@ -89,8 +91,8 @@ def show(value: float, unit: Unit) -> str:
             return f"{100 * value:.1f} %"
         case "bits":
             return f"{value:.0f} bit"
-        case "rungs":
-            return "every rung" if value == 0 else f"{value:.0f} missed"
+        case "misses":
+            return "holds" if value == 0 else f"{value:.0f} missed"
         case _:
             return f"{value:,.0f}"
 

@@ -12,6 +12,7 @@ from edgeasc.audit.gate.collect import Collected, collect
 from edgeasc.audit.gate.config import Config, read_config
 from edgeasc.audit.gate.difference import differences
 from edgeasc.audit.gate.document import GateReport, ModelGate
+from edgeasc.audit.gate.system import judge_systems
 from edgeasc.audit.gate.verdict import judge_limits, judge_ratchet, wanted_limits
 from edgeasc.errors import BadInput, EdgeascError, UsageError
 
@@ -64,8 +65,8 @@ def gate(config: Config, baseline: tuple[Path, Baseline | None], ratchet: bool |
     turning = config.spec.ratchet.enabled if ratchet is None else ratchet
     if turning and before is None:
         raise UsageError("ratchet", "there is no baseline to hold on to; write it with --update-baseline", path)
-    listed = find_artefacts(config)
-    models = tuple(_gate_one(item, config, before, turning) for item in listed)
+    pairs = [(item, _gate_one(item, config, before, turning)) for item in find_artefacts(config)]
+    models = (*(model for _, model in pairs), *judge_systems(config, pairs))
     return GateReport(config.path, path if before else None, turning, models, _notes(models, before, path))
 
 

@@ -64,7 +64,9 @@ def _status(kind: Quantity, limit: float, number: Measured, headroom: float | No
         return "tight" if number.surely is not None and headroom is not None and number.surely < limit else "pass"
     if number.value > limit:
         return "fail"
-    narrows = kind.unit not in ("rungs", "bits")  # these are reached exactly or not at all
+    if headroom is not None and number.surely is not None and number.surely > limit:
+        return "tight"
+    narrows = kind.unit not in ("misses", "bits")  # these are reached exactly or not at all
     return "tight" if headroom and narrows and limit - number.value < headroom * limit else "pass"
 
 
@@ -81,7 +83,20 @@ def judge_ratchet(ratchet: RatchetSpec, before: dict[str, float], found: Collect
 
 
 def _findings(listed: Listed, found: Collected) -> tuple[Check, ...]:
-    return ()
+    """One check per finding that the configuration forbids."""
+    checks = []
+    for code in listed.entry.forbid:
+        met = [item for item in found.audit.findings if item.code == code]
+        said = "; ".join(f"{item.message}, costs {item.cost}" for item in met[:3])
+        where = f" at {met[0].layer}" if met and met[0].layer else ""
+        checks.append(
+            Check(
+                name=code, kind="finding", unit="misses", best="least", limit=0, value=len(met),
+                status="fail" if met else "pass", detail=f"{where.removeprefix(' ')}: {said}" if where else said,
+                layer=met[0].layer if met else "",
+            )
+        )  # fmt: skip
+    return tuple(checks)
 
 
 def found_words(check: Check) -> str:

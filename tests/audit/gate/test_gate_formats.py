@@ -231,7 +231,8 @@ def test_json_keeps_the_shape_of_schema_1(report: GateReport, tmp_path: Path) ->
     assert (set(document), document["schema"], document["kind"]) == (keys, 1, "check")
     model = document["models"][0]
     assert set(model) == {
-        "name", "path", "sha256", "numbers", "checks", "differences", "notes", "in_baseline", "error", "passed",
+        "name", "path", "sha256", "numbers", "checks", "differences", "notes", "in_baseline", "parts", "error",
+        "passed",
     }  # fmt: skip
     assert set(model["checks"][0]) == {
         "name", "kind", "unit", "best", "limit", "value", "status", "origin", "detail", "why", "layer", "exit_code",

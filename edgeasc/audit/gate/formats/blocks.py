@@ -57,7 +57,7 @@ def _check_row(check: Check) -> tuple[str, ...]:
     elif check.passed:
         left = "" if check.left is None else f"{100 * check.left:.1f} %"
     else:
-        left = f"{show_change(check.value - check.limit, check.unit)[1:]} over" if check.unit != "rungs" else ""
+        left = f"{show_change(check.value - check.limit, check.unit)[1:]} over" if check.unit != "misses" else ""
     return (check.title, allowed_words(check), found_words(check), left, _VERDICTS[check.status])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import edgeasc
+from edgeasc.audit.findings import explain
 from edgeasc.audit.gate.document import Check, GateReport, ModelGate
 from edgeasc.audit.gate.formats.github import repository_path
 from edgeasc.audit.gate.formats.words import difference_of, sentence
@@ -19,6 +20,7 @@ from edgeasc.tables import printable
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 UNREADABLE = "unreadable"
+_LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 
 
 def sarif(report: GateReport, root: Path) -> dict[str, Any]:
@@ -37,6 +39,14 @@ def sarif(report: GateReport, root: Path) -> dict[str, Any]:
                 results.append(
                     _result(rule, level, model, uri, sentence(model, check), check.name, _layers(model, check))
                 )
+        forbidden = {check.name for check in model.checks if check.kind == "finding"}
+        for item in model.audit.findings if model.audit else ():
+            if item.code not in forbidden:
+                rules.setdefault(item.code, _rule(item.code, _finding_words(item.code)))
+                words = f"{item.message}; costs {item.cost}; cure: {item.cure}"
+                layers = (item.layer,) if item.layer else ()
+                level = _LEVELS[item.severity]
+                results.append(_result(item.code, level, model, uri, words, f"{item.code} {item.layer}", layers))
     order = list(rules)
     for result in results:
         result["ruleIndex"] = order.index(result["ruleId"])
@@ -56,9 +66,13 @@ def _rule_id(check: Check) -> str:
 
 def _about(check: Check) -> str:
     if check.kind == "finding":
-        return f"findings {check.name}: `edgeasc explain {check.name}` tells more"
+        return _finding_words(check.name)
     words = known(check.name).words
     return f"the baseline holds: {words}" if check.kind == "ratchet" else f"a limit on: {words}"
+
+
+def _finding_words(code: str) -> str:
+    return f"{explain(code).title}: `edgeasc explain {code}` tells more"
 
 
 def _rule(name: str, words: str) -> dict[str, Any]:

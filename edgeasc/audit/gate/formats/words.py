@@ -9,13 +9,11 @@ from edgeasc.tables import printable
 
 def sentence(model: ModelGate, check: Check) -> str:
     """What a failed or tight check means, with the layer that is to blame where the baseline tells."""
-    if check.kind == "finding":
-        return printable(check.why)
     name = check.title
     if check.value is None:
         return printable(f"{name} is not known: {check.why}")
     found, limit = show(check.value, check.unit), show(check.limit, check.unit)
-    if check.unit == "rungs":
+    if check.unit == "misses":
         return printable(f"{name}: {check.detail}" if not check.passed else f"{name} holds")
     if check.passed:
         return printable(f"{name} {found} {_tight(check)} its limit, {limit}{_of(check)}")
@@ -33,6 +31,8 @@ def _tight(check: Check) -> str:
     """How close it is."""
     if check.best == "most":
         return "may by chance alone lie above"
+    if check.origin == "estimated" and (check.left or 0.0) > 0.0:
+        return "may by the error of the estimate lie below"
     return f"leaves {100 * (check.left or 0.0):.1f} % of"
 
 
