@@ -5,6 +5,7 @@ TFLM may die on a file, so every trial runs in a forked child; what it prints go
 
 from __future__ import annotations
 
+import faulthandler
 import os
 from collections.abc import Callable
 from typing import Any
@@ -336,6 +337,7 @@ def ask_tflm(payload: bytes, invoke: bool) -> tuple[int, str]:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        faulthandler.disable()  # a child that dies of a signal is an answer, not news
         status = 0
         try:
             os.dup2(writer, 1)
