@@ -102,7 +102,8 @@ def count_stored(model: StoredModel) -> StoredCount:
                 activation_bytes=alive,
             )
         )
-    result.notes += notes_on(model, result.unknown)
+    again = sum(found.used) - result.parameters.total
+    result.notes += notes_on(model, result.unknown, again)
     return result
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from edgeasc.graph.stored import UNKNOWN, StoredModel
 
 
-def notes_on(model: StoredModel, unknown: Counter[str]) -> list[str]:
-    """Remarks on `model` whose operators `unknown` nobody counted."""
-    return [*_on_operations(model, unknown), *_on_constants(model)]
+def notes_on(model: StoredModel, unknown: Counter[str], again: int) -> list[str]:
+    """Remarks on `model` whose operators `unknown` nobody counted and which uses `again` parameters once more."""
+    return [*_on_operations(model, unknown), *_on_constants(model, again)]
 
 
 def _on_operations(model: StoredModel, unknown: Counter[str]) -> Iterator[str]:
@@ -32,11 +32,12 @@ def _on_operations(model: StoredModel, unknown: Counter[str]) -> Iterator[str]:
         yield "operators are not stored in an order that could run; they were put into one"
 
 
-def _on_constants(model: StoredModel) -> Iterator[str]:
+def _on_constants(model: StoredModel, again: int) -> Iterator[str]:
     constants = [tensor for tensor in model.tensors if tensor.data is not None]
     if any(t.dtype.startswith(("float", "bfloat")) and t.elements > 1 for t in constants):
         yield "some constants are floats: not a fully quantised file"
-    storages = Counter(tensor.storage for tensor in constants if tensor.storage and tensor.elements > 1)
-    shared = sum(count - 1 for count in storages.values())
-    if shared:
-        yield f"{shared} constants share the bytes of another one and count once with it"
+    if again > 0:
+        yield (
+            f"stored once and shared: operators work with {again:,} parameters more than the file holds, "
+            "as with tied weights, or where an exporter merges equal tensors"
+        )
