@@ -21,6 +21,7 @@ from edgeasc.tables import printable
 INTERRUPTED = 130  # 128 + SIGINT
 TERMINATED = 143  # 128 + SIGTERM
 INTERNAL = 1
+LONGEST = 2000  # characters of the line; a file's own words may be endless
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM}
 
 
@@ -103,4 +104,5 @@ def _usage(error: click.ClickException) -> UsageError:
 
 
 def _print_line(text: str) -> None:
-    click.echo(f"edgeasc: error: {printable(text)}", err=True)
+    words = printable(text)
+    click.echo(f"edgeasc: error: {words if len(words) <= LONGEST else words[:LONGEST] + '…'}", err=True)

@@ -167,6 +167,7 @@ def _zeros_of(name: str, value: Array, zeros: Array, axis: int, block: int) -> t
     axis = axis % max(value.ndim, 1) if -value.ndim <= axis < max(value.ndim, 1) else axis
     if zeros.size > 1 and zeros.ndim == value.ndim and zeros.ndim > 1:
         length = block or -(-value.shape[axis] // max(zeros.shape[axis], 1))
+        length = min(length, value.shape[axis])  # a file may claim any; beyond the side, repeating is of no use
         whole = np.repeat(zeros, length, axis)[tuple(slice(side) for side in value.shape)]
         if whole.shape != value.shape:
             raise ValueError(f"{name!r} of shape {value.shape} with zero points of shape {zeros.shape}")

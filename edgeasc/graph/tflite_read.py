@@ -20,7 +20,10 @@ IDENTIFIER = b"TFL3"
 MAX_ITEMS = 100_000  # tensors or operators; an audio network has hundreds
 MAX_ELEMENTS = 2**28  # of one tensor; an audio network has far less, a hostile file may claim anything
 MAX_SHARING = 64  # bytes of all constants per byte of the file; shared buffers make it larger than 1
+SPARE_BYTES = 2**28  # of all constants, unpacked, beyond four times a file: one to which its sharing is not enough
 
+# Bytes into which a byte of these types is unpacked; the others are read where they lie
+UNPACKED = {"int2": 4, "int4": 2, "uint4": 2, "bfloat16": 2}
 # TensorType in the schema's order: name and bits of one element (0: not a number of a network)
 TYPES = (
     ("float32", 32),
@@ -120,11 +123,13 @@ def _tensor(table: FlatTable, buffers: _Buffers) -> StoredTensor:
     content, digest = buffers.content(number)
     sparse = table.table(6) is not None
     stored = len(content) * 8 // max(bits, 1) if sparse else elements  # a sparse tensor stores some of its values
+    buffers.spend(len(content) * UNPACKED.get(dtype, 0))
     data = _values(content, dtype, min(stored, elements), name) if len(content) and not variable else None
     storage = f"buffer {number}" if data is not None else ""
     quantization = table.table(4)
     if quantization is None:
         return StoredTensor(name, shape, dtype, bits, data, digest, storage=storage, variable=variable, sparse=sparse)
+    buffers.spend(8 * len(quantization.vector(3, "i8")) + 4 * len(quantization.vector(2, "f4")))
     zero_points, axis = quantization.vector(3, "i8").astype(np.int64), quantization.scalar(6, "i", 0)
     if len(zero_points) > 1 and not (0 <= axis < len(shape) and len(zero_points) == abs(shape[axis])):
         raise Damaged(f"tensor {name!r} of shape {shape} with {len(zero_points)} zero points along axis {axis}")
@@ -140,7 +145,7 @@ class _Buffers:
     def __init__(self, tables: list[FlatTable], file_bytes: int) -> None:
         self._tables = tables
         self._seen: dict[int, tuple[NDArray[np.uint8], str]] = {}
-        self._left = MAX_SHARING * file_bytes
+        self._left = min(MAX_SHARING * file_bytes, 4 * file_bytes + SPARE_BYTES)
 
     def content(self, index: int) -> tuple[NDArray[np.uint8], str]:
         """Bytes of a buffer, and their SHA-256; buffer 0 means 'no constant'."""
@@ -149,10 +154,18 @@ class _Buffers:
         if index not in self._seen:
             content = _content(self._tables[index]) if index else np.empty(0, np.uint8)
             self._seen[index] = content, sha256(content.tobytes()) if len(content) else ""
-        self._left -= len(self._seen[index][0])
-        if self._left < 0:
-            raise Damaged(f"its constants add up to more than {MAX_SHARING} times its size")
+        self.spend(len(self._seen[index][0]))
         return self._seen[index]
+
+    def spend(self, size: int) -> None:
+        """Note that `size` more bytes are read out of the file.
+
+        Raises:
+            Damaged: the file makes more of its bytes than any network would.
+        """
+        self._left -= size
+        if self._left < 0:
+            raise Damaged(f"its constants add up to more than {MAX_SHARING} times its size, or to hundreds of MB")
 
 
 def _content(buffer: FlatTable) -> NDArray[np.uint8]:
