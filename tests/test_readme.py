@@ -1,7 +1,8 @@
 """The commands that README and tutorials show: those marked `<!-- tested -->` run here, word for word.
 
 A marked console block may use `build/` (an exported folder with front end and labels), `recordings/` (one folder per
-class) and `street.wav`. Its `$` lines must succeed; a line of output that ends in `...` must begin a line printed.
+class), `street.wav` and the files that pages show under `<!-- file NAME -->`. Its `$` lines must succeed; a line of
+output that ends in `...` must begin a line printed.
 """
 
 import os
@@ -23,6 +24,7 @@ from edgeasc.graph.onnx_write import onnx_bytes
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FILE = re.compile(r"<!-- file ([a-z.]+) -->\n```toml\n(.*?)```", re.DOTALL)
 BLOCK = re.compile(r"<!-- tested -->\n```(console|python)\n(.*?)```", re.DOTALL)
 LABELS = '["bus", "park", "street", "tram", "metro", "mall", "square", "station", "airport", "quay"]'
 FEATURES = '{"n_mels": 16, "n_fft": 512, "win_length": 400, "hop_length": 400}'
@@ -42,6 +44,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metadata = {"edgeasc.labels": LABELS, "edgeasc.features": FEATURES, "edgeasc.clip_seconds": str(seconds)}
     (folder / "model.onnx").write_bytes(onnx_bytes(replace(graph, metadata=graph.metadata | metadata)))
     export_artefacts(folder / "model.onnx", folder / "build", clips=20)
+    for page in PAGES:
+        for name, text in FILE.findall(page.read_text("utf-8")):
+            (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 
