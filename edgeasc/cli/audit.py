@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from edgeasc.cli.group import Verb
-from edgeasc.cli.terminal import assumed, format_option, show
+from edgeasc.cli.terminal import assumed, repository_root, show
+
+FORMATS = ("text", "json", "markdown", "junit", "github", "sarif")
 
 
 @click.command("audit", cls=Verb, short_help="Count what a model weighs and judge it against a budget.")
@@ -42,7 +44,14 @@ from edgeasc.cli.terminal import assumed, format_option, show
     help="Measured latencies (JSON) that take the place of estimates. May be repeated.",
 )
 @click.option("--all-layers", is_flag=True, help="List layers without parameters as well.")
-@format_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="How to print; junit, github and sarif tell the limits and targets alone.",
+)
 def command(
     models: tuple[str, ...],
     budget: str | None,
@@ -78,5 +87,11 @@ def command(
     )
     if not rules and form == "text":
         assumed({"--rules": f"{DEFAULT_RULE} (non-zero weights and biases of the deployed network)"}, quiet)
-    show(report_blocks(report, all_layers), report.to_json(), form)
+    if form in ("junit", "github", "sarif"):
+        from edgeasc.audit.gate.formats.render import render
+        from edgeasc.audit.gate.from_audit import gate_report
+
+        click.echo(render(gate_report(report), form, repository_root()), nl=False)
+    else:
+        show(report_blocks(report, all_layers), report.to_json(), form)
     return 0 if report.passed else 1

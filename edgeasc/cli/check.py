@@ -10,7 +10,7 @@ import click
 
 from edgeasc.cli.group import Verb
 from edgeasc.cli.options import FOLDER
-from edgeasc.cli.terminal import note, show
+from edgeasc.cli.terminal import note, repository_root, show
 from edgeasc.errors import CheckFailed, EdgeascError, UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def command(
     before = (path, None) if update and not path.exists() else find_baseline(read, baseline)
     fresh = update and before[1] is None
     report = gate(read, before, False if fresh else ratchet)
-    root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
+    root = repository_root()
     texts = [(place, render(report, kind, root)) for kind, place in places]  # all of them before the first is written
     for place, text in texts:
         write_text(place, text)

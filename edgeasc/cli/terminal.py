@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -33,6 +35,11 @@ def show(blocks: Iterable[Block], document: Any, form: str) -> None:
         _show_rich(blocks)
     else:
         click.echo(as_text(blocks), nl=False)
+
+
+def repository_root() -> Path:
+    """Where platforms of continuous integration count paths from: the checked-out repository, or here."""
+    return Path(os.environ.get("GITHUB_WORKSPACE") or ".")
 
 
 def note(text: str, quiet: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -71,3 +72,24 @@ def test_rules_lists_and_explains(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rules", "qti-report"]) == 0
     assert "1024" in capsys.readouterr().out
     assert main(["rules", "qti-raport"]) == 2
+
+
+@pytest.mark.parametrize(("budget", "code"), [("100", 1), ("100KiB", 0)])
+def test_platforms_are_told_the_verdicts(
+    model: str, budget: str, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(model).parent)
+    found = {}
+    for form in ("junit", "github", "sarif"):
+        call = ["audit", "model.tflite", "--budget", budget, "--target", "cortex-m4", "--no-arena", "--format", form]
+        assert main(call) == code
+        found[form] = capsys.readouterr().out
+    suite = ElementTree.fromstring(found["junit"])[0]
+    assert [case.attrib["name"].split(" <=")[0] for case in suite.iter("testcase")] == [
+        "deployed bytes",
+        "target cortex-m4",
+    ]
+    assert int(suite.attrib["failures"]) == code
+    assert ("::error file=model.tflite," in found["github"]) is bool(code)
+    levels = {result["ruleId"]: result["level"] for result in json.loads(found["sarif"])["runs"][0]["results"]}
+    assert (levels.get("limit/deployed-bytes") == "error") is bool(code)

@@ -29,8 +29,9 @@ def annotation_lines(report: GateReport, root: Path) -> list[str]:
                 title = f"{model.name}: {check.title} is tight"
                 warnings.append(command("warning", where, title, sentence(model, check)))
         warnings += [command("notice", where, model.name, note) for note in model.notes]
-    config = repository_path(report.config, root)
-    return [*errors, *warnings, *(command("notice", config, "edgeasc check", note) for note in report.notes)]
+    for note in report.notes:
+        warnings.append(command("notice", repository_path(report.config, root), "edgeasc check", note))
+    return [*errors, *warnings]
 
 
 def command(level: str, file: str, title: str, message: str) -> str:

@@ -15,7 +15,7 @@ from edgeasc.audit.findings import explain
 from edgeasc.audit.gate.document import Check, GateReport, ModelGate
 from edgeasc.audit.gate.formats.github import repository_path
 from edgeasc.audit.gate.formats.words import difference_of, sentence
-from edgeasc.audit.gate.quantities import known
+from edgeasc.audit.gate.quantities import quantity
 from edgeasc.tables import printable
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -67,7 +67,8 @@ def _rule_id(check: Check) -> str:
 def _about(check: Check) -> str:
     if check.kind == "finding":
         return _finding_words(check.name)
-    words = known(check.name).words
+    found = quantity(check.name)
+    words = found.words if found else check.name
     return f"the baseline holds: {words}" if check.kind == "ratchet" else f"a limit on: {words}"
 
 
