@@ -198,7 +198,7 @@ def _foot(model: ModelAudit) -> str:
     if model.limits or model.targets:
         failed = [limit.name for limit in model.limits if not limit.passed]
         failed += [f"{item.name} ({'; '.join(item.reasons)})" for item in model.targets if not item.passed]
-        lines.append(f"Verdict   {'FAIL: ' + ', '.join(failed) if failed else 'pass'}")
+        lines.append(f"Verdict   {'FAIL: ' + printable(', '.join(failed)) if failed else 'pass'}")
     return "\n".join(lines)
 
 

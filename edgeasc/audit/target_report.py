@@ -68,8 +68,12 @@ def _short(value: float) -> str:
 
 def _details(item: TargetAudit) -> str:
     lines = [f"{item.name}: {item.title}, {item.chip}, {item.clock_hz / 1e6:g} MHz"]
-    lines += [f"  missing  {op.operator} (x{op.count}, first {_place(op.layer)}): {op.why}" for op in item.missing]
-    lines += [f"  on core  {op.operator} (x{op.count}, first {_place(op.layer)}): {op.why}" for op in item.on_core]
+    lines += [
+        f"  missing  {printable(op.operator)} (x{op.count}, first {_place(op.layer)}): {op.why}" for op in item.missing
+    ]
+    lines += [
+        f"  on core  {printable(op.operator)} (x{op.count}, first {_place(op.layer)}): {op.why}" for op in item.on_core
+    ]
     for name, room in (("flash", item.flash), ("RAM", item.ram)):
         if room is not None:
             over = (
