@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "audit": "edgeasc.audit",  # a room that can be called: edgeasc.audit(path, ...)
+    "check": "edgeasc.audit.gate.run",
     "create_model": "edgeasc.nn",
     "list_models": "edgeasc.nn",
     "load_runner": "edgeasc.runtime",

@@ -56,6 +56,8 @@ def _matches(pattern: str, config: Config) -> list[str]:
     if (config.root / pattern).exists():
         return [Path(pattern).as_posix()]
     found = sorted(Path(path).as_posix() for path in glob.glob(pattern, root_dir=config.root, recursive=True))
+    if any(not path.isprintable() for path in found):  # nor would a baseline hold it
+        raise UsageError("config", f"{pattern!r} matches a file whose name is no plain text", config.path)
     if not found:  # a gate that looks at nothing would pass for ever
         raise UsageError("config", f"nothing matches {pattern!r} below {config.root}", config.path)
     return found
