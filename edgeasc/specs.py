@@ -23,13 +23,18 @@ S = TypeVar("S", bound="Spec")
 class Spec(BaseModel):
     """Base of all specifications: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # built when first used: imports are quick
 
     @property
     def digest(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON form."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return document_digest(self.model_dump(mode="json"))
+
+
+def document_digest(document: dict[str, Any]) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of `document` as canonical JSON."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 class LogMel(Spec):

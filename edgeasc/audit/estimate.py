@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgeasc.audit.runtimes import FLOATS, first_activation
-from edgeasc.audit.target_document import Estimate
+from edgeasc.audit.target_document import ENDS, Estimate
 from edgeasc.audit.targets import Band, Cycles, Network, Placed
 from edgeasc.graph.stored import StoredModel, StoredOperator
 
 Work = Literal["conv", "depthwise", "dense", "element", "table", "move", "nothing"]
-ENDS = ("low", "typical", "high")
 INT16_FACTOR = Band(low=1.0, typical=1.5, high=3.0)  # 16-bit activations against 8-bit ones; no published source
 
 _DEPTHWISE = ("DEPTHWISE_CONV_2D",)

@@ -7,24 +7,27 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgeasc.audit.arena import measure_arena
 from edgeasc.audit.document import Arena, ModelAudit, RuleMacs, RuleSize
-from edgeasc.audit.fit import Flashed, audit_target, flashed_file, lowered_file
 from edgeasc.audit.limits import judge
 from edgeasc.audit.lint import lint
-from edgeasc.audit.measured import Measurement
 from edgeasc.audit.rules import Rule, apply, read_inventory
 from edgeasc.audit.sharing import count_graph, merge_layers, share_bands
 from edgeasc.audit.stored_count import StoredCount, count_stored
 from edgeasc.audit.target_document import TargetAudit
-from edgeasc.audit.targets import Placed
 from edgeasc.errors import BadInput, EdgeascError
 from edgeasc.files import read_bytes
 from edgeasc.graph.stored import StoredModel, StoredTensor
 from edgeasc.runtime.artefact import Artefact, read_artefact
+
+if TYPE_CHECKING:
+    from edgeasc.audit.fit import Flashed
+    from edgeasc.audit.measured import Measurement
+    from edgeasc.audit.targets import Placed
 
 OWN_MARK = "edgeasc.form"  # metadata of every file that edgeasc writes
 
@@ -97,6 +100,8 @@ def _on_targets(
     """The artefact on every target; what has to be turned into another format for one is turned once."""
     if not targets or found.model is None:
         return ()
+    from edgeasc.audit.fit import audit_target, lowered_file
+
     own = _own_file(artefact, found, targets)
     foreign = any(own.kind not in item.target.runtimes for item in targets)
     lowered = lowered_file(artefact) if foreign and own.kind == "onnx" else f"no way from .{own.kind}"
@@ -105,6 +110,8 @@ def _on_targets(
 
 def _own_file(artefact: Artefact, found: _Found, targets: Sequence[Placed]) -> Flashed:
     """The artefact as it would be flashed; an .onnx of ours is read again with the shapes that its time depends on."""
+    from edgeasc.audit.fit import flashed_file
+
     model, peak = found.model, found.stored.memory.peak
     assert model is not None
     if found.own and artefact.kind == "onnx" and any("onnx" in item.target.runtimes for item in targets):

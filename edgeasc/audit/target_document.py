@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 Origin = Literal["measured", "estimated"]
 Severity = Literal["error", "warning", "info"]
+ENDS = ("low", "typical", "high")  # the fields of a band
 
 
 @dataclass(frozen=True)

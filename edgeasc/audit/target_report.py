@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from edgeasc.audit.estimate import ENDS, count_cycles, milliseconds, network_loads
-from edgeasc.audit.findings import Explanation
-from edgeasc.audit.runtimes import read_runtime
-from edgeasc.audit.target_document import Estimate, Finding, Room, TargetAudit
-from edgeasc.audit.targets import Band, Target, read_networks
+from edgeasc.audit.target_document import ENDS, Estimate, Finding, Room, TargetAudit
 from edgeasc.tables import Block, Table, printable
+
+if TYPE_CHECKING:  # an audit without targets prints its findings without reading any of them
+    from edgeasc.audit.findings import Explanation
+    from edgeasc.audit.targets import Band, Target
 
 LONGEST_PLACE = 40  # characters of a layer's name
 
@@ -171,6 +172,9 @@ _UNITS = {
 
 
 def _published(target: Target) -> Table:
+    from edgeasc.audit.estimate import count_cycles, milliseconds, network_loads
+    from edgeasc.audit.targets import read_networks
+
     networks = read_networks()
     rows = []
     for item in target.published:
@@ -184,6 +188,8 @@ def _published(target: Target) -> Table:
 
 
 def _operators(name: str) -> str:
+    from edgeasc.audit.runtimes import read_runtime
+
     runtime = read_runtime(name)
     lines = [f"{runtime.title} computes, of .{runtime.reads} operators:", runtime.operators.strip()]
     if runtime.custom.strip():
