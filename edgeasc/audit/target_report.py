@@ -184,7 +184,7 @@ def _published(target: Target) -> Table:
         clock = f"{item.mhz:g} MHz"
         rows.append((item.network, item.engine, clock, f"{item.milliseconds:g}", _band(band), inside, item.source))
     headings = ("published", "by", ">clock", ">ms", ">band, ms", "", "source")
-    return Table(headings, rows, "Published latencies, from which the band was chosen, beside it")
+    return Table(headings, rows, "Published latencies beside the band")
 
 
 def _operators(name: str) -> str:

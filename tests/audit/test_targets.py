@@ -112,6 +112,22 @@ def test_the_band_holds_every_published_latency(name: str, item: object) -> None
     assert band.low <= published.milliseconds <= band.high
 
 
+def test_yamnet_256_has_the_multiply_accumulates_of_its_layers() -> None:
+    blocks = [(48 * 32, 48 * 32, 32, 64), (48 * 32, 24 * 16, 64, 128), (24 * 16, 24 * 16, 128, 128)]
+    blocks += [(24 * 16, 12 * 8, 128, 256), (12 * 8, 12 * 8, 256, 256)]
+    network = read_networks()["yamnet-256"]
+    assert network.depthwise == sum(pixels * inputs * 9 for _, pixels, inputs, _ in blocks)
+    assert network.conv == 48 * 32 * 32 * 9 + sum(pixels * a * b for _, pixels, a, b in blocks)
+    assert network.dense == 256 * 10
+
+
+def test_an_audio_network_that_chose_no_band_comes_out_near_its_measurement() -> None:
+    target = read_target("cortex-m33")
+    [published] = [item for item in target.published if item.network == "yamnet-256"]
+    band = milliseconds(count_cycles(network_loads(read_networks()["yamnet-256"]), target.cycles), 160e6)
+    assert published.milliseconds / 1.5 < band.typical < 1.5 * published.milliseconds
+
+
 def test_every_microcontroller_rests_on_a_published_latency() -> None:
     assert all(read_target(name).published for name in WANTED)
     assert sum(len(read_target(name).published) for name in WANTED) >= 40
