@@ -137,6 +137,19 @@ def float_network(wiring: Wiring) -> Finding | None:
     return finding("I208", "", f"all weights are {', '.join(sorted({w.dtype for w in weights}))}", cost)
 
 
+def coarse_probabilities(wiring: Wiring) -> Finding | None:
+    """I209: an int8 SOFTMAX whose output is an output of the network."""
+    ends = set(wiring.model.outputs)
+    ends |= {wiring.makers[i].inputs[0] for i in wiring.model.outputs if _is_dequantise(i, wiring)}
+    found = [op for op in wiring.of(("SOFTMAX",)) if op.outputs and op.outputs[0] in ends]
+    coarse = [op for op in found if (result := wiring.output(op)) is not None and result.dtype == "int8"]
+    return finding("I209", coarse[0].name, "the network ends with int8 probabilities") if coarse else None
+
+
+def _is_dequantise(index: int, wiring: Wiring) -> bool:
+    return index in wiring.makers and wiring.makers[index].op == "DEQUANTIZE"
+
+
 NUMBERS = (
     flex_operators,
     fixed_outputs,
@@ -148,4 +161,5 @@ NUMBERS = (
     extreme_biases,
     half_precision_constants,
     float_network,
+    coarse_probabilities,
 )

@@ -230,6 +230,17 @@ def test_i208_a_float_network(tmp_path: Path) -> None:
     assert findings(tmp_path, payload, "conv.onnx")["I208"].cost == "144 B of weights, 36 B in int8"
 
 
+@pytest.mark.parametrize("last", ["SOFTMAX", "DEQUANTIZE", "ABS"])
+def test_i209_probabilities_in_8_bits_at_the_end(tmp_path: Path, last: str) -> None:
+    tensors = [T("x", (1, 8), scale=0.1), T("p", (1, 8), scale=1 / 256, zero=-128)]
+    operators = [Op("SOFTMAX", ["x"], ["p"], "SoftmaxOptions", {"Beta": 1.0})]
+    if last != "SOFTMAX":
+        tensors.append(T("y", (1, 8), "float32" if last == "DEQUANTIZE" else "int8"))
+        operators.append(Op(last, ["p"], ["y"]))
+    found = findings(tmp_path, network(tensors, operators, outputs="p" if last == "SOFTMAX" else "y"))
+    assert ("I209" in found) is (last != "ABS")
+
+
 def test_w301_zeros_that_are_stored(tmp_path: Path) -> None:
     data = np.ones((8, 1, 1, 8), np.int8)
     data[:, :, :, :4] = 0

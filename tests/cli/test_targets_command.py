@@ -1,6 +1,8 @@
 """`edgeasc targets`, `edgeasc explain` and `edgeasc audit --target`: exit codes and forms of output."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from edgeasc.audit.targets import read_target, target_names
 from edgeasc.cli import main
 from edgeasc.export.dummy import dummy_graph
 from edgeasc.export.tflite import tflite_bytes
+from edgeasc.extras import EXTRA_OF
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,18 @@ def test_targets_describes_a_chip_with_its_band_and_its_operators(
     assert "inside" in out
     assert "OUTSIDE" not in out
     assert "CONV_2D" in out or "Conv" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["targets", "cortex-m4"], ["explain", "W102"], ["audit", "MODEL", "--no-arena", "--target", "ethos-u65"]],
+)
+def test_nothing_beyond_the_base_is_imported(model: str, words: list[str]) -> None:
+    program = "import sys; from edgeasc.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    arguments = [model if word == "MODEL" else word for word in words]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stderr.split()}
+    assert not loaded & set(EXTRA_OF)
 
 
 def test_targets_as_json(capsys: pytest.CaptureFixture[str]) -> None:
