@@ -7,7 +7,7 @@ and `{stem}` for its name without suffix.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -168,6 +168,7 @@ class Config:
 
     path: Path
     spec: GateConfig
+    _rules: dict[str, Rule] = field(default_factory=dict, repr=False, compare=False)  # as they were first read
 
     @property
     def root(self) -> Path:
@@ -182,7 +183,9 @@ class Config:
         """
         from edgeasc.audit.rules import read_rule
 
-        return read_rule(str(self.root / name) if name.endswith(".toml") else name)
+        if name not in self._rules:
+            self._rules[name] = read_rule(str(self.root / name) if name.endswith(".toml") else name)
+        return self._rules[name]
 
 
 def read_config(path: Path) -> Config:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgeasc.audit.gate.run import check
+from edgeasc.export.verify import verify_folder
 
 ROOT = Path(__file__).parents[3]
 
@@ -44,3 +45,8 @@ def test_a_replaced_model_without_its_proof_would_fail(tmp_path: Path, suffix: s
 
 
 _SUFFIXES = (".tflite", ".onnx")
+
+
+def test_our_own_export_still_verifies() -> None:
+    document = verify_folder(ROOT / "models" / "scenes-demo" / "int8")
+    assert document["passed"], document
