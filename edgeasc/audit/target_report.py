@@ -126,8 +126,8 @@ def listing(targets: Sequence[Target]) -> Block:
         (
             target.name,
             target.chip,
-            f"{target.flash_bytes / 1024:,.0f} KiB",
-            f"{target.ram_bytes / 1024:,.0f} KiB",
+            _memory(target.flash_bytes),
+            _memory(target.ram_bytes),
             f"{target.clock_hz / 1e6:g} MHz",
             ", ".join(target.runtimes.values()) + (f" + {target.accelerator}" if target.accelerator else ""),
         )
@@ -136,13 +136,18 @@ def listing(targets: Sequence[Target]) -> Block:
     return Table(("target", "chip it stands for", ">flash", ">RAM", ">clock", "runtime"), rows)
 
 
+def _memory(size: int) -> str:
+    """Bytes of a chip in KiB, of a computer in GiB."""
+    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 1024:,.0f} KiB"
+
+
 def describe(target: Target) -> list[Block]:
     """Everything about one target: its numbers, operators, cycles, and published latencies beside its band."""
     facts = [
         f"{target.name}: {target.title}",
         f"Chip      {target.chip}, {target.clock_hz / 1e6:g} MHz",
-        f"Flash     {target.flash_bytes:,} B ({target.flash_bytes / 1024:,.0f} KiB)",
-        f"RAM       {target.ram_bytes:,} B ({target.ram_bytes / 1024:,.0f} KiB)",
+        f"Flash     {target.flash_bytes:,} B ({_memory(target.flash_bytes)})",
+        f"RAM       {target.ram_bytes:,} B ({_memory(target.ram_bytes)})",
         f"Memory    {target.memory}",
     ]
     facts += [f"Note      {note}" for note in target.notes]
