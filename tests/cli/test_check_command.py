@@ -44,7 +44,7 @@ def test_a_grown_model_gives_1_and_the_layer(place: Path, capsys: pytest.Capture
     capsys.readouterr()
     assert main(["check"]) == 1
     captured = capsys.readouterr()
-    assert "+3.1 kB (parameters +3,072), all in stage4.1.pw" in captured.out
+    assert "+3.1 kB, all in stage4.1.pw (parameters +3,072)" in captured.out
     assert captured.err == ""
 
 

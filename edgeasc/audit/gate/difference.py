@@ -65,11 +65,11 @@ def _where(kind: Quantity, change: float, layers: tuple[LayerChange, ...]) -> st
     unit: Unit = "bytes" if kind.column == "bytes" else "count"
     told = "" if total == change else f" ({_WHAT[kind.column]} {show_change(total, unit)})"
     if len(layers) == 1:
-        return f"{told}, all in {_name(layers[0])}"
+        return f", all in {_name(layers[0])}{told}"
     named = ", ".join(f"{show_change(layer.change, unit)} in {_name(layer)}" for layer in layers[:NAMED])
     rest = layers[NAMED:]
     more = f", {show_change(sum(layer.change for layer in rest), unit)} in {len(rest)} more" if rest else ""
-    return f"{told}: {named}{more}"
+    return f": {named}{more}{told}"
 
 
 def _name(layer: LayerChange) -> str:

@@ -126,7 +126,7 @@ def test_a_pull_request_that_holds_its_budget_passes_without_a_token(runner: Run
 def test_a_grown_model_fails_the_job_and_the_log_names_the_layer(runner: Runner) -> None:
     assert grown(runner).job() == 1
     assert f"::error file={SCENE}," in runner.log
-    assert "+3.1 kB (parameters +3,072), all in stage4.1.pw" in runner.log
+    assert "+3.1 kB, all in stage4.1.pw (parameters +3,072)" in runner.log
     assert "all in stage4.1.pw" in (runner.temp / "summary.md").read_text("utf-8")
     assert runner.file("output")["code"] == "1"
 

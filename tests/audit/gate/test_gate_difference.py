@@ -32,7 +32,7 @@ def test_the_grown_layer_is_named(tmp_path: Path) -> None:
     write_baseline(tmp_path / "edgeasc.baseline.json", check(config), None)
     grow(tmp_path)
     words = {item.name: item.words for item in only(check(config)).differences}
-    assert words["file"] == "+3.1 kB (parameters +3,072), all in stage4.1.pw"
+    assert words["file"] == "+3.1 kB, all in stage4.1.pw (parameters +3,072)"
     assert words["parameters"] == "+3,072, all in stage4.1.pw"
     assert words["macs"] == "+491,520, all in stage4.1.pw"
     assert "ram" not in words
