@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 from edgeasc.errors import BadInput, UsageError
 from edgeasc.files import read_bytes, read_json, write_bytes, write_json, write_text
-from edgeasc.specs import Recipe, dump_toml, parse_spec, read_toml
+from edgeasc.specs import Recipe, document_digest, dump_toml, parse_spec, read_toml
 
 SCHEMA = 1
 Kind = Literal["train", "compress"]
@@ -168,14 +168,15 @@ class Run:
         return _checked_info(document, self.info_file)
 
     def recipe(self) -> Recipe:
-        """The resolved recipe.
+        """The resolved recipe; keys that a later version added have their defaults.
 
         Raises:
             BadInput: it is not the one the run was started with.
         """
         wanted = self.info().recipe_hash  # first, for it says whether there is a run at all
-        recipe = parse_spec(Recipe, read_toml(self.recipe_file, "recipe"), self.recipe_file)
-        if recipe.digest != wanted:
+        document = read_toml(self.recipe_file, "recipe")
+        recipe = parse_spec(Recipe, document, self.recipe_file)
+        if wanted not in (recipe.digest, document_digest(document)):
             raise BadInput(
                 "recipe", "changed since the run was started (its hash differs from run.json)", self.recipe_file
             )

@@ -13,7 +13,10 @@ from edgeasc.errors import MissingDependency
 from edgeasc.extras import EXTRA_OF, missing
 
 CI = bool(os.environ.get("CI"))
-PROGRAMS = {"chromium": "chromium: not installed; apt-get install chromium"}  # that tests ask for beside packages
+PROGRAMS = {  # that tests ask for beside packages
+    "chromium": "chromium: not installed; apt-get install chromium",
+    "gcc": "gcc: not installed; apt-get install gcc",
+}
 
 # A suite started in the background of a shell inherits an ignored SIGINT, and with it every child that a test
 # interrupts: look at interrupts as a program in the foreground does.

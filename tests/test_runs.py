@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+import tomllib
+from dataclasses import replace
 
 import pytest
 
 from edgeasc.errors import BadInput, UsageError
 from edgeasc.runs import Run, RunInfo, SplitRow, installed_versions
-from edgeasc.specs import ModelSpec, Recipe
+from edgeasc.specs import ModelSpec, Recipe, document_digest
 
 RECIPE = Recipe(model=ModelSpec(name="bcresnet-mod-1", options={"c": 10, "norm": "resnorm", "eps": 1e-3}))
 INFO = RunInfo("train", RECIPE.digest, ("bus", "tram"), (3,), 2, data={"fold": 1}, versions=installed_versions())
@@ -44,6 +46,13 @@ def test_a_second_run_in_the_same_folder_is_refused(run):
 def test_missing_run_is_bad_input(tmp_path):
     with pytest.raises(BadInput, match=r"run\.json is missing"):
         Run(tmp_path).info()
+
+
+def test_a_run_from_before_a_recipe_key_existed_is_read_with_its_default(run):
+    lines = [line for line in run.recipe_file.read_text().splitlines() if not line.startswith("reestimate")]
+    run.recipe_file.write_text("\n".join(lines))
+    run.write_info(replace(run.info(), recipe_hash=document_digest(tomllib.loads(run.recipe_file.read_text()))))
+    assert run.recipe() == RECIPE
 
 
 def test_edited_recipe_is_refused(run):

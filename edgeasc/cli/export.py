@@ -13,10 +13,11 @@ from edgeasc.cli.terminal import assumed, format_option, show
 from edgeasc.tables import Table
 
 
-@click.command("export", cls=Verb, short_help="Write ONNX and TFLite, with the proof that they agree.")
+@click.command("export", cls=Verb, short_help="Write ONNX, TFLite and C, with the proof that they agree.")
 @click.argument("source", type=FOLDER)
 @click.option("--onnx", is_flag=True, help="Write model.onnx.")
-@click.option("--tflite", is_flag=True, help="Write model.tflite. Without either flag: both.")
+@click.option("--tflite", is_flag=True, help="Write model.tflite.")
+@click.option("--c", "c_code", is_flag=True, help="Write c/, C99 without a runtime. Without any flag: ONNX and TFLite.")
 @click.option(
     "--converter",
     type=click.Choice(["direct", "tensorflow"]),
@@ -34,6 +35,7 @@ def command(
     source: Path,
     onnx: bool,
     tflite: bool,
+    c_code: bool,
     converter: str,
     data: Path | None,
     clips: int,
@@ -43,25 +45,28 @@ def command(
     form: str,
     quiet: bool,
 ) -> None:
-    """Export a compressed run, or a quantised .onnx by any tool, to ONNX and TFLite.
+    """Export a compressed run, or a quantised .onnx by any tool, to ONNX, TFLite and C.
 
     Every installed runtime computes the same inputs and is held against its judge; a missed rung fails the command
     and nothing is written. The manifest carries the digests and counts that `edgeasc verify` derives again.
 
     \b
       edgeasc export runs/small --out build
+      edgeasc export runs/small --onnx --c --out firmware
       edgeasc export somebodys.onnx --tflite --data recordings --out build
     """
     from edgeasc.export.artefacts import export_artefacts
     from edgeasc.export.parity import ParityFailed
 
-    assumed({} if onnx or tflite else {"artefacts": "--onnx --tflite"}, quiet)
+    chosen = onnx or tflite or c_code
+    assumed({} if chosen else {"artefacts": "--onnx --tflite"}, quiet)
     try:
         done = export_artefacts(
             source,
             out,
-            onnx=onnx or not tflite,
-            tflite=tflite or not onnx,
+            onnx=onnx or not chosen,
+            tflite=tflite or not chosen,
+            c=c_code,
             converter=converter,  # type: ignore[arg-type]
             data=data,
             require=require,

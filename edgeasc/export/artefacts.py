@@ -29,10 +29,11 @@ from edgeasc.export.parity import (
 from edgeasc.files import read_bytes, write_bytes, write_json
 from edgeasc.graph.model import IntegerGraph
 from edgeasc.graph.onnx_read import read_onnx
-from edgeasc.runtime.artefact import Artefact, onnx_artefact, tflite_artefact
+from edgeasc.runtime.artefact import Artefact, c_artefact, onnx_artefact, tflite_artefact
 
 Converter = Literal["direct", "tensorflow"]
 ONNX, TFLITE, PARITY_INPUTS, PARITY_REPORT = "model.onnx", "model.tflite", "parity.safetensors", "parity.json"
+C_FOLDER = "c"
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,18 @@ def export_artefacts(
     *,
     onnx: bool = True,
     tflite: bool = True,
+    c: bool = False,
     converter: Converter = "direct",
     data: Path | None = None,
     require: Collection[str] = (),
     clips: int = CLIPS,
     threads: int = 1,
 ) -> dict[str, Any]:
-    """Write `model.onnx`, `model.tflite`, their parity inputs, `parity.json` and `manifest.json` into the folder `out`.
+    """Write `model.onnx`, `model.tflite`, `c/`, their parity inputs, `parity.json` and `manifest.json` into `out`.
 
     Args:
         source: a compressed run folder, or a quantised `.onnx` from any tool.
-        onnx, tflite: which artefacts. converter: who writes the TFLite; `tensorflow` needs that package.
+        onnx, tflite, c: which artefacts. converter: who writes the TFLite; `tensorflow` needs that package.
         data: recordings to take parity inputs from where the source brings none; without them they are seeded.
         require: runtimes that must be installed for parity. clips: how many inputs where the source brings none.
 
@@ -73,12 +75,12 @@ def export_artefacts(
         ParityFailed: a rung was missed; nothing is written. BadInput: the source cannot be used or expressed.
         UsageError: `out` is in use. MissingDependency: a required runtime or the converter is absent.
     """
-    if not (onnx or tflite):
-        raise UsageError("export", "nothing to write; choose --onnx, --tflite or both")
+    if not (onnx or tflite or c):
+        raise UsageError("export", "nothing to write; choose among --onnx, --tflite and --c")
     check_place(out)
     check_required(require)
     found = read_source(source)
-    artefacts = _artefacts(found, onnx, tflite, converter)
+    artefacts = _artefacts(found, onnx, tflite, c, converter)
     inputs = _inputs(found, data, clips)
     judges = compute_judges(found.graph, inputs)
     parity = measure_parity(found.graph.form, artefacts, inputs, judges, require=require, threads=threads)
@@ -92,7 +94,7 @@ def export_artefacts(
     )
     with whole_folder(out) as folder:
         for artefact in artefacts:
-            write_bytes(folder / (ONNX if artefact.kind == "onnx" else TFLITE), artefact.payload)
+            _write(artefact, folder)
         write_parity(folder / PARITY_INPUTS, kept)
         write_json(folder / PARITY_REPORT, parity)
         manifest = write_manifest(folder, describe(found.graph, found.payload, converter if tflite else None))
@@ -141,11 +143,25 @@ def tflite_payload(graph: IntegerGraph, converter: Converter = "direct") -> byte
     return tflite_bytes(described)
 
 
-def _artefacts(source: Source, onnx: bool, tflite: bool, converter: Converter) -> list[Artefact]:
+def _write(artefact: Artefact, folder: Path) -> None:
+    """Put one artefact into the folder under its fixed name."""
+    if artefact.kind == "c":
+        from edgeasc.export.c.bundle import parse_payload, write_bundle
+
+        write_bundle(parse_payload(artefact.payload), folder / C_FOLDER)
+        return
+    write_bytes(folder / (ONNX if artefact.kind == "onnx" else TFLITE), artefact.payload)
+
+
+def _artefacts(source: Source, onnx: bool, tflite: bool, c: bool, converter: Converter) -> list[Artefact]:
     """What goes into the folder, in memory."""
     found = [onnx_artefact(source.payload, source.path)] if onnx else []
     if tflite:
         found.append(tflite_artefact(tflite_payload(source.graph, converter)))
+    if c:
+        from edgeasc.export.c.bundle import bundle
+
+        found.append(c_artefact(bundle(source.graph)))
     return found
 
 

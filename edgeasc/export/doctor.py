@@ -19,13 +19,14 @@ from typing import Any, get_args
 import edgeasc
 from edgeasc.errors import EdgeascError, MissingDependency
 from edgeasc.export.artefacts import Converter, tflite_payload
+from edgeasc.export.c.bundle import bundle
 from edgeasc.export.dummy import dummy_graph
 from edgeasc.export.ladder import plan
 from edgeasc.export.parity import compute_judges, measure_parity, random_inputs
 from edgeasc.graph.model import Form
 from edgeasc.graph.onnx_read import read_onnx
 from edgeasc.graph.onnx_write import onnx_bytes
-from edgeasc.runtime.artefact import Artefact, onnx_artefact, tflite_artefact
+from edgeasc.runtime.artefact import Artefact, c_artefact, onnx_artefact, tflite_artefact
 from edgeasc.runtime.catalogue import RUNTIMES
 
 SCHEMA = 1
@@ -110,7 +111,7 @@ def doctor(imports: bool = True) -> dict[str, Any]:
 def convert_dummy(
     form: Form = "int8", require: Collection[str] = (), converter: Converter = "direct"
 ) -> dict[str, Any]:
-    """Graph -> ONNX -> graph -> TFLite -> every installed runtime, for a small seeded network; the parity document.
+    """Graph -> ONNX -> graph -> TFLite and C -> every installed runtime, for a small seeded network; the parity document.
 
     Raises:
         MissingDependency: a required runtime or the converter is absent.
@@ -119,6 +120,7 @@ def convert_dummy(
     payload = onnx_bytes(dummy_graph(form))
     graph = read_onnx(payload)
     artefacts: list[Artefact] = [onnx_artefact(payload), tflite_artefact(tflite_payload(graph, converter))]
+    artefacts.append(c_artefact(bundle(graph)))
     inputs = random_inputs(graph)
     return measure_parity(form, artefacts, inputs, compute_judges(graph, inputs), require=require)
 

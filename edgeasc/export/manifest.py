@@ -24,9 +24,9 @@ SCHEMA = 1
 
 
 class FileEntry(Spec):
-    """One file of the folder, by its plain name."""
+    """One file of the folder, by its plain name, or of the C in it as `c/` and its plain name."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+    name: str = Field(pattern=r"^(c/)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
@@ -113,9 +113,10 @@ def _port(tensor: QTensor) -> Port:
 def write_manifest(folder: Path, manifest: Manifest) -> dict[str, Any]:
     """Write `manifest.json` about all files now in `folder`; the document."""
     entries = []
-    for path in sorted(folder.iterdir()):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         payload = read_bytes(path, "export")
-        entries.append(FileEntry(name=path.name, bytes=len(payload), sha256=sha256(payload)))
+        name = path.relative_to(folder).as_posix()
+        entries.append(FileEntry(name=name, bytes=len(payload), sha256=sha256(payload)))
     document = manifest.model_copy(update={"files": tuple(entries)}).as_json()
     write_json(folder / MARK, document)
     return document

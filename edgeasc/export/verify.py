@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from edgeasc.errors import BadInput, CheckFailed
-from edgeasc.export.artefacts import ONNX, PARITY_INPUTS, PARITY_REPORT, TFLITE
+from edgeasc.export.artefacts import C_FOLDER, ONNX, PARITY_INPUTS, PARITY_REPORT, TFLITE
 from edgeasc.export.folder import MARK
 from edgeasc.export.manifest import Counts, Manifest, describe, read_manifest
 from edgeasc.export.parity import Judges, ParityInputs, check_required, compute_judges, measure_parity, read_parity
 from edgeasc.files import read_bytes, read_json, sha256
 from edgeasc.graph.onnx_read import read_onnx
-from edgeasc.runtime.artefact import Artefact, read_artefact
+from edgeasc.runtime.artefact import Artefact, c_artefact, read_artefact
 
 SCHEMA = 1
 
@@ -79,9 +79,9 @@ def verify_folder(folder: Path, require: Collection[str] = (), threads: int = 1)
     _record(document, _hashes(folder, manifest), folder)
     listed = {entry.name for entry in manifest.files}
     document["notes"] = [
-        f"{path.name} is not in the manifest"
-        for path in sorted(folder.iterdir())
-        if path.name not in listed and path.name != MARK
+        f"{path.relative_to(folder).as_posix()} is not in the manifest"
+        for path in sorted(path for path in folder.rglob("*") if not path.is_dir())
+        if path.relative_to(folder).as_posix() not in listed | {MARK}
     ]
     artefacts = [read_artefact(folder / name) for name in (ONNX, TFLITE) if name in listed]
     if not artefacts or PARITY_INPUTS not in listed:
@@ -89,6 +89,7 @@ def verify_folder(folder: Path, require: Collection[str] = (), threads: int = 1)
     inputs = read_parity(folder / PARITY_INPUTS)
     judges, checks = _derive(folder, manifest, artefacts, inputs)
     _record(document, checks, folder)
+    artefacts += _generated_c(folder, artefacts, document, listed)
     parity = measure_parity(manifest.form, artefacts, inputs, judges, require=require, threads=threads)
     document["parity"] = parity
     stored = read_json(folder / PARITY_REPORT, "parity report") if PARITY_REPORT in listed else None
@@ -140,6 +141,28 @@ def _derive(
     expected, found = manifest.counts.model_dump(), Counts.of(graph).model_dump()
     checks += [Check(f"{key} counted", expected[key], found[key]) for key in expected]
     return compute_judges(graph, inputs), checks
+
+
+def _generated_c(folder: Path, artefacts: list[Artefact], document: dict[str, Any], listed: set[str]) -> list[Artefact]:
+    """The C of the folder, if it is what this version writes for the folder's own graph.
+
+    Foreign C is never compiled: what is run is the text that the ONNX file gives, and the folder's has to equal it.
+    """
+    onnx = next((artefact for artefact in artefacts if artefact.kind == "onnx"), None)
+    if not any(name.startswith(f"{C_FOLDER}/") for name in listed):
+        return []
+    if onnx is None:
+        document["notes"].append(f"{C_FOLDER}/ is not run: without model.onnx its text cannot be derived")
+        return []
+    from edgeasc.export.c.bundle import bundle, read_bundle
+
+    fresh, stored = bundle(read_onnx(onnx.payload)), read_bundle(folder / C_FOLDER)
+    checks = [
+        Check(f"{C_FOLDER}/{name} as derived from the ONNX file", digest, stored.facts["files"].get(name))
+        for name, digest in fresh.facts["files"].items()
+    ]
+    _record(document, checks, folder)
+    return [c_artefact(fresh)]
 
 
 def _record(document: dict[str, Any], checks: list[Check], folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What an artefact says about itself: kind, bytes, front end, labels, quantisation of input and output.
 
-Kinds are `onnx`, `tflite` and `run` (a run folder's float network). Files are read once: what is described, hashed and
-run are the same bytes.
+Kinds are `onnx`, `tflite`, `c` (a folder of generated C) and `run` (a run folder's float network). Files are read once:
+what is described, hashed and run are the same bytes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from edgeasc.specs import LogMel, parse_spec
 
 if TYPE_CHECKING:
     import onnx
+
+    from edgeasc.export.c.bundle import Bundle
 
 MAX_LABELS = 10_000
 
@@ -120,9 +122,12 @@ def read_artefact(path: Path) -> Artefact:
         for name in ("model.onnx", "model.tflite"):
             if (path / name).is_file():
                 return read_artefact(path / name)
+        for folder in (path, path / "c"):
+            if (folder / "model.json").is_file():
+                return read_c_folder(folder)
         if (path / "best.safetensors").is_file():
             return read_run(path)
-        raise BadInput("model", "a folder without model.onnx, model.tflite or best.safetensors", path)
+        raise BadInput("model", "a folder without model.onnx, model.tflite, generated C or best.safetensors", path)
     payload = read_bytes(path, "model")
     if path.suffix.lower() == ".onnx":
         return onnx_artefact(payload, path)
@@ -165,6 +170,35 @@ def tflite_artefact(payload: bytes, path: Path | None = None) -> Artefact:
     except BadInput as error:
         raise BadInput(error.what, error.why, path) from None
     return Artefact("tflite", payload, path, metadata)
+
+
+def read_c_folder(path: Path) -> Artefact:
+    """An artefact of a folder of generated C.
+
+    Raises:
+        BadInput: not one of ours, or changed.
+    """
+    from edgeasc.export.c.bundle import read_bundle
+
+    return c_artefact(read_bundle(path), path)
+
+
+def c_artefact(bundle: Bundle, path: Path | None = None) -> Artefact:
+    """An artefact of generated C.
+
+    Raises:
+        BadInput: malformed facts.
+    """
+    ports = []
+    for side in ("input", "output"):
+        port = bundle.facts.get(side)
+        try:
+            ports.append(Quantisation(float(port["scale"]), int(port["zero_point"])))  # type: ignore[index]
+        except (KeyError, TypeError, ValueError):
+            raise BadInput("C folder", f"says nothing of its {side}", path) from None
+    said = bundle.facts.get("metadata")
+    metadata = {str(key): str(value) for key, value in said.items()} if isinstance(said, dict) else {}
+    return Artefact("c", bundle.payload, path, metadata, ports[0], ports[1])
 
 
 def read_run(path: Path) -> Artefact:

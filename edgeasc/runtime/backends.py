@@ -109,6 +109,10 @@ def load(runtime: str, package: str, payload: bytes, path: str, threads: int, op
         from edgeasc.runtime.tflm import MicroBackend
 
         return MicroBackend(payload)
+    if runtime == "native-c":
+        from edgeasc.runtime.native_c import NativeCBackend
+
+        return NativeCBackend(payload, bool(options.get("sanitise", True)))
     from edgeasc.runtime.tflite import TFLiteBackend
 
     return TFLiteBackend(runtime, package, payload, threads)

@@ -6,6 +6,8 @@ Whether one is installed is answered without importing it.
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 import sys
 from dataclasses import dataclass
 from importlib import metadata
@@ -19,26 +21,29 @@ class Runtime:
     """One way to run an artefact. `package` and `module` are empty where edgeasc itself is the runtime."""
 
     name: str
-    reads: tuple[str, ...]  # kinds of artefact: "onnx", "tflite", "run"
+    reads: tuple[str, ...]  # kinds of artefact: "onnx", "tflite", "c", "run"
     package: str = ""
     module: str = ""
     extra: str = ""  # extra of edgeasc that brings the package
     python: tuple[int, int] | None = None  # newest Python that has a wheel of it
     numpy_below: int | None = None  # major version of numpy that it does not run on any more
+    compiled: bool = False  # by the C compiler of this machine, in place of a package
 
     @property
     def native(self) -> bool:
         """Whether it is foreign code that has to run in a child process."""
-        return bool(self.module)
+        return bool(self.module) or self.compiled
 
     @property
     def installed(self) -> bool:
         """Whether its package can be found and the numpy here suits it; nothing is imported."""
-        return not self.module or (self.found and not self._numpy_too_new)
+        return not self.native or (self.found and not self._numpy_too_new)
 
     @property
     def found(self) -> bool:
-        """Whether its package can be found."""
+        """Whether its package, or the compiler, can be found."""
+        if self.compiled:
+            return any(shutil.which(name) for name in compilers())
         try:
             return importlib.util.find_spec(self.module) is not None
         except ModuleNotFoundError:
@@ -51,7 +56,7 @@ class Runtime:
     @property
     def version(self) -> str | None:
         """Version of the installed package, or None."""
-        if not self.native or not self.found:
+        if not self.module or not self.found:
             return None
         try:
             return metadata.version(self.package)
@@ -61,6 +66,8 @@ class Runtime:
     @property
     def install(self) -> str:
         """The command that makes it work here."""
+        if self.compiled:
+            return "apt-get install gcc"
         if self.found and self._numpy_too_new:
             return f"{self.package} needs numpy < {self.numpy_below}: pip install 'numpy<{self.numpy_below}'"
         if self.python is not None and sys.version_info[:2] > self.python:
@@ -77,6 +84,7 @@ RUNTIMES = {
         Runtime("tflite-runtime", ("tflite",), *_TFLITE_RUNTIME),
         Runtime("tflite-reference", ("tflite",), *_TFLITE_RUNTIME),
         Runtime("tflm", ("tflite",), "tflite-micro", "tflite_micro", "tflm"),
+        Runtime("native-c", ("c",), "a C compiler", compiled=True),
         Runtime("torch", ("run",), "torch", "torch", "train"),
         Runtime("reference", ("onnx",)),
         Runtime("simulate", ("onnx",)),
@@ -85,8 +93,14 @@ RUNTIMES = {
 DEFAULTS = {
     "onnx": ("onnxruntime", "reference"),
     "tflite": ("litert", "tflite-runtime", "tflite-reference", "tflm"),
+    "c": ("native-c",),
     "run": ("torch",),
 }
+
+
+def compilers() -> tuple[str, ...]:
+    """Names under which a C compiler may be here: `$CC` alone where it is set."""
+    return (os.environ["CC"],) if os.environ.get("CC") else ("cc", "gcc", "clang")
 
 
 def find_runtime(name: str) -> Runtime:

@@ -23,6 +23,7 @@ import edgeasc.runtime.frames as frames
 from edgeasc.errors import BadInput, EdgeascError, MissingDependency, ResourceExhausted, UsageError
 
 MEMORY_LIMIT = 8 * 1024**3  # bytes of address space; enough for torch, too little for an allocation bomb
+NO_LIMIT = 0
 GRACE_SECONDS = 2.0
 _TAIL_BYTES = 65_536
 _ERRORS: dict[str, type[EdgeascError]] = {
@@ -146,7 +147,8 @@ class Child:
 
 def worker_command(what: str, memory: int) -> list[str]:
     """The command line of a worker for runtime `what`; `-P` keeps the current folder off its module path."""
-    return [sys.executable, "-P", "-m", "edgeasc.runtime.worker", "--memory", str(memory), "--name", what]
+    limit = ["--memory", str(memory)] if memory != NO_LIMIT else []
+    return [sys.executable, "-P", "-m", "edgeasc.runtime.worker", *limit, "--name", what]
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edgeasc.errors import BadInput, UsageError
 from edgeasc.runtime.artefact import Artefact, Quantisation, read_artefact
 from edgeasc.runtime.catalogue import RUNTIMES, Runtime, default_runtime, find_runtime
-from edgeasc.runtime.child import MEMORY_LIMIT, Child
+from edgeasc.runtime.child import MEMORY_LIMIT, NO_LIMIT, Child
 
 if TYPE_CHECKING:
     from edgeasc.graph.model import IntegerGraph
@@ -129,7 +129,9 @@ class ChildRunner(Runner):
     def __init__(self, artefact: Artefact, runtime: Runtime, threads: int, timeout: float, **options: Any) -> None:
         super().__init__(artefact, runtime)
         self.threads, self.timeout = threads, timeout
-        self._child = Child(runtime.name, artefact.path, threads=threads, memory=options.pop("memory", MEMORY_LIMIT))
+        # The address sanitiser of a compiled program reserves terabytes of addresses that it never touches.
+        memory = options.pop("memory", NO_LIMIT if runtime.compiled else MEMORY_LIMIT)
+        self._child = Child(runtime.name, artefact.path, threads=threads, memory=memory)
         try:
             header = {
                 "op": "load",
@@ -153,7 +155,7 @@ class ChildRunner(Runner):
         self.input_shape = _logical(self._native_shape, self._channels_last)
         if self.artefact.kind == "run" and self.features is not None:
             self.input_shape = (1, self.features.n_mels, 0)
-        if self.artefact.kind == "tflite":
+        if self.artefact.kind in ("tflite", "c"):
             self.input, self._output = _quantisation(source), _quantisation(result, raw=True)
             self.output = _quantisation(result)
         else:

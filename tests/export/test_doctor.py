@@ -9,7 +9,7 @@ from edgeasc.errors import MissingDependency
 from edgeasc.export.doctor import PACKAGES, TOOLS, Package, Tool, convert_dummy, doctor
 from edgeasc.runtime.catalogue import RUNTIMES
 
-NATIVE = ("tflite-reference", "tflm", "onnxruntime", "litert", "tflite-runtime")
+NATIVE = ("tflite-reference", "tflm", "onnxruntime", "litert", "tflite-runtime", "native-c")
 
 
 @pytest.fixture

@@ -1,0 +1,123 @@
+"""A C folder as one thing: its files, and `model.json`, which says what they compute and what they weigh."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeasc.errors import BadInput
+from edgeasc.export.c.lower import lower
+from edgeasc.export.c.memory import Layout, lay_out
+from edgeasc.export.c.program import Port, Program
+from edgeasc.export.c.source import c_files
+from edgeasc.files import read_bytes, sha256, write_json, write_text
+from edgeasc.graph.model import IntegerGraph
+
+SCHEMA = 1
+FACTS = "model.json"
+PREFIX = "scene"
+LARGEST_FILE = 64 * 1024**2  # bytes
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The text files of a C folder by name; `facts` is `model.json`, which lists the digests of the others."""
+
+    files: dict[str, str]
+    facts: dict[str, Any]
+
+    @property
+    def payload(self) -> bytes:
+        """Everything in one piece, always the same for the same files."""
+        return json.dumps({"facts": self.facts, "files": self.files}, sort_keys=True).encode()
+
+
+def bundle(graph: IntegerGraph) -> Bundle:
+    """The C folder of `graph`.
+
+    Raises:
+        BadInput: an operator that C has no kernel for.
+    """
+    program = lower(graph)
+    layout = lay_out(program)
+    files = c_files(program, layout, PREFIX)
+    return Bundle(files, _facts(program, layout, files))
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """The C folder at `folder`, every file compared with its digest before anything else is done with it.
+
+    Raises:
+        BadInput: no C folder of ours, or one that was changed.
+    """
+    facts = _json_object(read_bytes(folder / FACTS, "C folder"), folder / FACTS)
+    listed = facts.get("files")
+    if facts.get("kind") != "c" or facts.get("schema") != SCHEMA or not isinstance(listed, dict) or not listed:
+        raise BadInput("C folder", f"not {FACTS} of schema {SCHEMA}", folder / FACTS)
+    files = {}
+    for name, digest in sorted(listed.items()):
+        if not isinstance(name, str) or not name or Path(name).name != name or name[0] == ".":
+            raise BadInput("C folder", f"lists {name!r}, which is no plain file name", folder / FACTS)
+        payload = read_bytes(folder / name, "C folder")
+        if len(payload) > LARGEST_FILE or sha256(payload) != digest:
+            raise BadInput("C folder", "changed since it was written", folder / name)
+        files[name] = payload.decode("utf-8", errors="strict")
+    return Bundle(files, facts)
+
+
+def write_bundle(bundle: Bundle, folder: Path) -> None:
+    """Write all files, `model.json` last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in bundle.files.items():
+        write_text(folder / name, text)
+    write_json(folder / FACTS, bundle.facts)
+
+
+def parse_payload(payload: bytes) -> Bundle:
+    """The bundle in a `payload`."""
+    document = json.loads(payload)
+    return Bundle(document["files"], document["facts"])
+
+
+def _json_object(payload: bytes, path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        raise BadInput("C folder", "not JSON", path) from None
+    if not isinstance(document, dict):
+        raise BadInput("C folder", "not a JSON object", path)
+    return document
+
+
+def _facts(program: Program, layout: Layout, files: dict[str, str]) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "kind": "c",
+        "prefix": PREFIX,
+        "form": program.form,
+        "input": _port(program.input),
+        "output": _port(program.output),
+        "arena_bytes": layout.arena_bytes,
+        "live_bytes": layout.live_bytes,
+        "constant_bytes": program.constant_bytes,
+        "layers": [
+            {
+                "name": step.name,
+                "op": step.op,
+                "function": step.function,
+                "storage": step.storage,
+                "macs": step.macs,
+                "weight_bytes": sum(array.bytes for array in step.arrays if array.role == "weights"),
+                "other_bytes": sum(array.bytes for array in step.arrays if array.role != "weights"),
+            }
+            for step in program.steps
+        ],
+        "metadata": dict(sorted(program.metadata.items())),
+        "files": {name: sha256(text.encode()) for name, text in sorted(files.items())},
+    }
+
+
+def _port(port: Port) -> dict[str, Any]:
+    return {"shape": list(port.shape), "scale": port.scale, "zero_point": port.zero_point}

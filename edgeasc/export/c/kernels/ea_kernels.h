@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: 0BSD OR Apache-2.0 */
+/* Integer kernels of edgeasc. Tensors are planar, [channel][frequency][time], one byte per value.
+ *
+ * Requantisation is `accumulator * multiplier * 2^(shift - 31)`, rounded as EA_ROUNDING says: 2, twice, as TensorFlow
+ * Lite's reference kernels do; 1, once, half up. Right shifts of negative numbers must be arithmetic, as they are in
+ * every compiler for the supported targets; the build stops where they are not. */
+#ifndef EA_KERNELS_H
+#define EA_KERNELS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#ifndef EA_ROUNDING
+#error "define EA_ROUNDING as 1 or 2: the model's Makefile does"
+#endif
+
+typedef char ea_right_shifts_are_arithmetic[(-1 >> 1) == -1 ? 1 : -1];
+
+/* Requantisation of one layer: arrays over [band][output channel]. `sign` is NULL where all are 1. */
+typedef struct {
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const int8_t *shift;
+    const int8_t *sign;
+    int bands;
+    int32_t output_zero_point;
+    int32_t low;
+    int32_t high;
+} ea_requant;
+
+/* One requantisation for a whole tensor. */
+typedef struct {
+    int32_t multiplier;
+    int shift;
+    int32_t output_zero_point;
+    int32_t low;
+    int32_t high;
+} ea_scale;
+
+/* Channels, frequencies and frames of a tensor. */
+typedef struct {
+    int c;
+    int f;
+    int t;
+} ea_shape;
+
+/* Kernel, stride, dilation and padding before, each along frequency and time. */
+typedef struct {
+    int kernel_f, kernel_t;
+    int stride_f, stride_t;
+    int dilation_f, dilation_t;
+    int pad_f, pad_t;
+} ea_window;
+
+static inline int32_t ea_clamp(int32_t value, int32_t low, int32_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static inline int32_t ea_rescale(int32_t value, int32_t multiplier, int shift)
+{
+#if EA_ROUNDING == 2
+    const int left = shift > 0 ? shift : 0;
+    const int right = shift > 0 ? 0 : -shift;
+    const int64_t product = (int64_t)(value * ((int32_t)1 << left)) * multiplier;
+    const int32_t high = (int32_t)((product + ((int64_t)1 << 30)) >> 31);
+    if (right == 0)
+        return high;
+    return (int32_t)(((int64_t)high + (high >> 31) + ((int64_t)1 << (right - 1))) >> right);
+#else
+    const int total = 31 - shift;
+    return (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << (total - 1))) >> total);
+#endif
+}
+
+static inline int8_t ea_finish(int32_t accumulator, int32_t multiplier, int shift, int32_t zero_point, int32_t low,
+                               int32_t high)
+{
+    return (int8_t)ea_clamp(ea_rescale(accumulator, multiplier, shift) + zero_point, low, high);
+}
+
+/* Weights [c_out][c_in][kernel_f][kernel_t]. */
+void ea_conv(const int8_t *input, ea_shape in, int32_t input_zero_point, const int8_t *weights, ea_window window,
+             const ea_requant *requant, int8_t *output, ea_shape out);
+
+/* Depth-wise: weights [c][kernel_f][kernel_t]. */
+void ea_depthwise(const int8_t *input, ea_shape in, int32_t input_zero_point, const int8_t *weights, ea_window window,
+                  const ea_requant *requant, int8_t *output, ea_shape out);
+
+/* Point-wise: weights [c_out][c_in]; the bias already holds the input's zero point. */
+void ea_pointwise(const int8_t *input, int c_in, const int8_t *weights, const ea_requant *requant, int8_t *output,
+                  ea_shape out);
+
+/* Point-wise with weights as pairs (gap, value): channels skipped since the last pair, weight. `pairs` counts them for
+ * every output channel. */
+void ea_pointwise_delta8(const int8_t *input, const uint8_t *stream, const uint16_t *pairs, const ea_requant *requant,
+                         int8_t *output, ea_shape out);
+
+/* first + second, or first - second where `second_sign` is -1. Strides in elements along channel, frequency, time; 0
+ * repeats. */
+typedef struct {
+    int c, f, t;
+} ea_strides;
+
+typedef struct {
+    int32_t zero_point;
+    int32_t multiplier;
+    int shift;
+} ea_addend;
+
+void ea_sum(const int8_t *first, ea_strides first_strides, ea_addend first_scale, const int8_t *second,
+            ea_strides second_strides, ea_addend second_scale, int second_sign, ea_scale scale, int8_t *output,
+            ea_shape out);
+
+void ea_product(const int8_t *first, ea_strides first_strides, int32_t first_zero_point, const int8_t *second,
+                ea_strides second_strides, int32_t second_zero_point, ea_scale scale, int8_t *output, ea_shape out);
+
+/* Mean over the axes along which `out` has size 1. */
+void ea_mean(const int8_t *input, ea_shape in, int32_t input_zero_point, ea_scale scale, int8_t *output, ea_shape out);
+
+void ea_max_pool(const int8_t *input, ea_shape in, ea_window window, int8_t *output, ea_shape out);
+
+/* output[i] = table[input[i] + 128]; may work in place. */
+void ea_table(const int8_t *input, const int8_t *table, int8_t *output, int32_t count);
+
+/* Residual normalisation of an island, statistics over channels and time; may work in place. */
+typedef struct {
+    int32_t input_zero_point;
+    int scaling;
+    int64_t epsilon;
+    int32_t multiplier;
+    int shift;
+    int64_t residual;
+    int32_t output_zero_point;
+} ea_resnorm_constants;
+
+void ea_resnorm(const int8_t *input, const ea_resnorm_constants *constants, int8_t *output, ea_shape shape);
+
+#endif

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: 0BSD OR Apache-2.0 */
+/* A function of one value, looked up. */
+#include "ea_kernels.h"
+
+void ea_table(const int8_t *input, const int8_t *table, int8_t *output, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++)
+        output[i] = table[input[i] + 128];
+}

@@ -1,0 +1,319 @@
+"""From the integer graph to kernel calls: every operator that C has, with its constants.
+
+The numbers come from the same parameter functions as the numpy reference, so that the two cannot disagree about them.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeasc.errors import BadInput
+from edgeasc.export.c.program import Array, CType, Port, Program, Step, Storage
+from edgeasc.export.c.sparse import delta8, smallest
+from edgeasc.graph.count import macs
+from edgeasc.graph.kernels import conv, elementwise, reduce, resnorm, unary
+from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, INT32_MAX
+from edgeasc.graph.model import (
+    Add,
+    Conv,
+    IntegerGraph,
+    Logistic,
+    MaxPool,
+    Mean,
+    Mul,
+    Node,
+    QTensor,
+    ResNorm,
+    Rsqrt,
+    Silu,
+    Sub,
+)
+
+MOST_TAPS = 32  # of a depth-wise kernel, as in depthwise.c
+
+
+def lower(graph: IntegerGraph) -> Program:
+    """The program that computes `graph`.
+
+    Raises:
+        BadInput: an operator that C has no kernel for, by name, or numbers that its integers cannot hold.
+    """
+    steps = tuple(lower_node(node, graph, _identifier(index, node.name)) for index, node in enumerate(graph.nodes))
+    used = {name for node in graph.nodes for name in node.inputs}
+    fixed = [t for t in graph.tensors.values() if t.data is not None and t.name in used]
+    sizes = {graph.input: graph[graph.input].size} | {node.output: graph[node.output].size for node in graph.nodes}
+    return Program(
+        form=graph.form,
+        input=_port(graph[graph.input]),
+        output=_port(graph[graph.output]),
+        steps=steps,
+        sizes=sizes,
+        constants=tuple(_array(constant_name(t.name), "int8_t", t.data, "constant") for t in fixed),
+        metadata=dict(graph.metadata),
+    )
+
+
+@singledispatch
+def lower_node(node: Node, graph: IntegerGraph, name: str) -> Step:
+    """The step of one node; `name` is unique and an identifier in C.
+
+    Raises:
+        BadInput: C has no kernel for it.
+    """
+    raise BadInput("C export", f"no C kernel for operator {node.op!r} of {node.name}; export it to TFLite instead")
+
+
+def constant_name(tensor: str) -> str:
+    """The C name of a constant tensor."""
+    return f"k_{re.sub(r'[^0-9A-Za-z]', '_', tensor)}"
+
+
+def shape3(tensor: QTensor) -> tuple[int, int, int]:
+    """Channels, frequencies and frames; what a shape lacks is 1.
+
+    Raises:
+        BadInput: a batch, or more than three dimensions behind it.
+    """
+    if not tensor.shape or len(tensor.shape) > 4 or tensor.shape[0] != 1:
+        raise BadInput("C export", f"tensor {tensor.name} has shape {list(tensor.shape)}; batch 1 and 1 to 3 more")
+    c, f, t = (*tensor.shape[1:], 1, 1, 1)[:3]
+    return c, f, t
+
+
+def _identifier(index: int, name: str) -> str:
+    return f"s{index}_{re.sub(r'[^0-9A-Za-z]', '_', name)}"
+
+
+def _port(tensor: QTensor) -> Port:
+    return Port(tensor.name, tensor.shape, float(tensor.scale), tensor.zero_point)
+
+
+def _array(name: str, ctype: CType, values: Any, role: Any) -> Array:
+    return Array(name, ctype, np.ascontiguousarray(values).ravel(), role)
+
+
+def _shape(tensor: QTensor) -> str:
+    c, f, t = shape3(tensor)
+    return f"(ea_shape){{{c}, {f}, {t}}}"
+
+
+def _scale(multiplier: int, shift: int, zero_point: int, low: int = INT8_MIN, high: int = INT8_MAX) -> str:
+    return f"(ea_scale){{{multiplier}, {shift}, {zero_point}, {low}, {high}}}"
+
+
+def _one(node: Node, graph: IntegerGraph) -> tuple[QTensor, QTensor]:
+    (source,) = node.inputs
+    return graph[source], graph[node.output]
+
+
+@lower_node.register
+def _conv(node: Conv, graph: IntegerGraph, name: str) -> Step:
+    source, output = _one(node, graph)
+    parameters = conv.conv_parameters(node, source, output, graph.form)
+    _check_rounding(node, source, parameters)
+    kernel = node.weight.shape[2:]
+    plain = node.stride == (1, 1) and not any(node.padding)
+    if node.depthwise:
+        if kernel[0] * kernel[1] > MOST_TAPS:
+            raise BadInput("C export", f"{node.name}: a depth-wise kernel of {kernel}, at most {MOST_TAPS} taps")
+        return _windowed(node, graph, name, parameters, "depthwise", "ea_depthwise")
+    if node.groups != 1:
+        raise BadInput("C export", f"{node.name}: {node.groups} groups; C has dense and depth-wise convolutions")
+    if kernel == (1, 1) and plain:
+        return _pointwise(node, graph, name, parameters)
+    return _windowed(node, graph, name, parameters, "conv", "ea_conv")
+
+
+def _check_rounding(node: Conv, source: QTensor, parameters: conv.ConvParameters) -> None:
+    """The sum of accumulator and half a step stays in int64 in C as in numpy; only absurd shifts are refused."""
+    if parameters.form == "island" and bool(np.any(parameters.shift > 30)):
+        raise BadInput("C export", f"{node.name}: an effective scale of 2^30 or more")
+
+
+def _requant(name: str, parameters: conv.ConvParameters, bias: NDArray[np.int64]) -> tuple[list[Array], str]:
+    """The arrays of a requantisation and the declaration of its record, called `r_<name>`."""
+    arrays = [
+        _array(f"b_{name}", "int32_t", bias, "bias"),
+        _array(f"m_{name}", "int32_t", parameters.multiplier, "scales"),
+        _array(f"h_{name}", "int8_t", parameters.shift, "scales"),
+    ]
+    sign = "0"
+    if np.any(parameters.sign != 1):
+        arrays.append(_array(f"g_{name}", "int8_t", parameters.sign, "scales"))
+        sign = f"g_{name}"
+    numbers = f"{parameters.multiplier.shape[0]}, {parameters.output_zero_point}, {parameters.low}, {parameters.high}"
+    return arrays, f"static const ea_requant r_{name} = {{b_{name}, m_{name}, h_{name}, {sign}, {numbers}}};"
+
+
+def _pointwise(node: Conv, graph: IntegerGraph, name: str, parameters: conv.ConvParameters) -> Step:
+    source, output = _one(node, graph)
+    weights = node.weight[:, :, 0, 0]
+    sums = weights.astype(np.int64).sum(axis=1)
+    bias = parameters.bias - source.zero_point * parameters.sign * sums
+    if np.abs(bias).max(initial=0) > INT32_MAX:
+        raise BadInput("C export", f"{node.name}: a bias with the input's zero point in it leaves int32")
+    requant, record = _requant(name, parameters, bias)
+    storage = smallest(weights)
+    if storage == "delta8":
+        stream, pairs = delta8(weights)
+        stored = [_array(f"w_{name}", "uint8_t", stream, "weights"), _array(f"n_{name}", "uint16_t", pairs, "weights")]
+        kernel, call = "pointwise_delta8", f"@0, w_{name}, n_{name}, &r_{name}, @out, {_shape(output)}"
+    else:
+        stored = [_array(f"w_{name}", "int8_t", weights, "weights")]
+        kernel, call = "pointwise", f"@0, {weights.shape[1]}, w_{name}, &r_{name}, @out, {_shape(output)}"
+    return _conv_step(node, graph, kernel, f"ea_{kernel}", call, [*stored, *requant], record, storage)
+
+
+def _windowed(
+    node: Conv, graph: IntegerGraph, name: str, parameters: conv.ConvParameters, kernel: str, function: str
+) -> Step:
+    source, output = _one(node, graph)
+    requant, record = _requant(name, parameters, parameters.bias)
+    weights = _array(f"w_{name}", "int8_t", node.weight, "weights")
+    sizes = (*node.weight.shape[2:], *node.stride, *node.dilation, *node.padding[:2])
+    window = f"(ea_window){{{', '.join(map(str, sizes))}}}"
+    call = f"@0, {_shape(source)}, {source.zero_point}, w_{name}, {window}, &r_{name}, @out, {_shape(output)}"
+    return _conv_step(node, graph, kernel, function, call, [weights, *requant], record, "dense")
+
+
+def _conv_step(
+    node: Conv,
+    graph: IntegerGraph,
+    kernel: str,
+    function: str,
+    call: str,
+    arrays: list[Array],
+    record: str,
+    storage: Storage,
+) -> Step:
+    return Step(
+        node.name, node.op, kernel, function, node.inputs, node.output, call,
+        before=(record,), arrays=tuple(arrays), storage=storage, macs=macs(node, graph),
+    )  # fmt: skip
+
+
+def _strides(tensor: QTensor, output: QTensor) -> str:
+    """Element strides of `tensor` along the output's axes, 0 where it is broadcast."""
+    c, f, t = shape3(tensor)
+    steps = (f * t, t, 1)
+    broadcast = [0 if side == 1 else step for side, step in zip((c, f, t), steps, strict=True)]
+    for side, whole in zip((c, f, t), shape3(output), strict=True):
+        if side not in (1, whole):
+            raise BadInput("C export", f"tensor {tensor.name} does not broadcast to {output.name}")
+    return f"(ea_strides){{{', '.join(map(str, broadcast))}}}"
+
+
+def _in_place(node: Node, graph: IntegerGraph) -> tuple[int, ...]:
+    """Inputs as large as the output: every value is read just before its place is written."""
+    return tuple(i for i, name in enumerate(node.inputs) if shape3(graph[name]) == shape3(graph[node.output]))
+
+
+def _addend(tensor: QTensor, twice_larger: float) -> str:
+    from edgeasc.graph.rounding import quantize_multiplier
+
+    multiplier, shift = quantize_multiplier(float(tensor.scale) / twice_larger)
+    return f"(ea_addend){{{tensor.zero_point}, {int(multiplier)}, {int(shift)}}}"
+
+
+def _sum(node: Add | Sub, graph: IntegerGraph, subtract: bool, activation: Any) -> Step:
+    first, second, output = (graph[tensor] for tensor in (*node.inputs, node.output))
+    p = elementwise.sum_parameters(first, second, output, graph.form, activation, subtract)
+    twice_larger = 2.0 * max(float(first.scale), float(second.scale))
+    call = ", ".join(
+        (
+            "@0", _strides(first, output), _addend(first, twice_larger),
+            "@1", _strides(second, output), _addend(second, twice_larger), "-1" if subtract else "1",
+            _scale(p.multiplier, p.shift, p.output_zero_point, p.low, p.high), "@out", _shape(output),
+        )
+    )  # fmt: skip
+    inside = _in_place(node, graph)
+    return Step(node.name, node.op, "sum", "ea_sum", node.inputs, node.output, call, in_place=inside)
+
+
+@lower_node.register
+def _add(node: Add, graph: IntegerGraph, name: str) -> Step:
+    return _sum(node, graph, False, node.activation)
+
+
+@lower_node.register
+def _sub(node: Sub, graph: IntegerGraph, name: str) -> Step:
+    return _sum(node, graph, True, "none")
+
+
+@lower_node.register
+def _mul(node: Mul, graph: IntegerGraph, name: str) -> Step:
+    first, second, output = (graph[tensor] for tensor in (*node.inputs, node.output))
+    p = elementwise.product_parameters(first, second, output, graph.form)
+    call = ", ".join(
+        (
+            "@0", _strides(first, output), str(p.zero_points[0]),
+            "@1", _strides(second, output), str(p.zero_points[1]),
+            _scale(p.multiplier, p.shift, p.output_zero_point, p.low, p.high), "@out", _shape(output),
+        )
+    )  # fmt: skip
+    inside = _in_place(node, graph)
+    return Step(node.name, node.op, "product", "ea_product", node.inputs, node.output, call, in_place=inside)
+
+
+@lower_node.register
+def _mean(node: Mean, graph: IntegerGraph, name: str) -> Step:
+    source, output = _one(node, graph)
+    p = reduce.mean_parameters(source, output, node.axes, node.keep, graph.form)
+    whole = shape3(source)
+    kept = [1 if axis in node.axes else side for axis, side in zip("CFT", whole, strict=True)]
+    shape = f"(ea_shape){{{', '.join(map(str, kept))}}}"
+    scale = _scale(p.multiplier, p.shift, p.output_zero_point)
+    call = f"@0, {_shape(source)}, {p.input_zero_point}, {scale}, @out, {shape}"
+    return Step(node.name, node.op, "mean", "ea_mean", node.inputs, node.output, call)
+
+
+@lower_node.register
+def _max_pool(node: MaxPool, graph: IntegerGraph, name: str) -> Step:
+    source, output = _one(node, graph)
+    window = f"(ea_window){{{', '.join(map(str, (*node.kernel, *node.stride, 1, 1, 0, 0)))}}}"
+    call = f"@0, {_shape(source)}, {window}, @out, {_shape(output)}"
+    # A window's result lies before every value that a later window reads.
+    return Step(node.name, node.op, "max_pool", "ea_max_pool", node.inputs, node.output, call, in_place=(0,))
+
+
+def _table(node: Node, graph: IntegerGraph, name: str, table: NDArray[np.int8]) -> Step:
+    call = f"@0, t_{name}, @out, {graph[node.output].size}"
+    arrays = (_array(f"t_{name}", "int8_t", table, "table"),)
+    return Step(
+        node.name, node.op, "table", "ea_table", node.inputs, node.output, call, arrays=arrays, in_place=(0,)
+    )  # fmt: skip
+
+
+@lower_node.register
+def _logistic(node: Logistic, graph: IntegerGraph, name: str) -> Step:
+    return _table(node, graph, name, unary.logistic_table(_one(node, graph)[0], graph.form))
+
+
+@lower_node.register
+def _rsqrt(node: Rsqrt, graph: IntegerGraph, name: str) -> Step:
+    return _table(node, graph, name, unary.rsqrt_table(*_one(node, graph), graph.form))
+
+
+@lower_node.register
+def _silu(node: Silu, graph: IntegerGraph, name: str) -> Step:
+    return _table(node, graph, name, unary.silu_table(*_one(node, graph)))
+
+
+@lower_node.register
+def _resnorm(node: ResNorm, graph: IntegerGraph, name: str) -> Step:
+    source, output = _one(node, graph)
+    p = resnorm.resnorm_parameters(node, source, output)
+    numbers = (
+        p.input_zero_point, p.scaling, f"INT64_C({p.epsilon})", p.multiplier, p.shift, f"INT64_C({p.residual})",
+        p.output_zero_point,
+    )  # fmt: skip
+    record = f"static const ea_resnorm_constants r_{name} = {{{', '.join(map(str, numbers))}}};"
+    call = f"@0, &r_{name}, @out, {_shape(source)}"
+    return Step(
+        node.name, node.op, "resnorm", "ea_resnorm", node.inputs, node.output, call, before=(record,), in_place=(0,)
+    )  # fmt: skip

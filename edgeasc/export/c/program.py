@@ -1,0 +1,103 @@
+"""A graph as a sequence of calls of C kernels: what the writer prints, the memory planner places, the audit weighs.
+
+One step per node. Constants become named arrays; which kernel a convolution gets, and how its weights are stored, is
+decided here by exact byte count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeasc.graph.model import Form
+
+CType = Literal["int8_t", "uint8_t", "uint16_t", "int32_t"]
+Storage = Literal["dense", "delta8", "none"]
+WIDTH = {"int8_t": 1, "uint8_t": 1, "uint16_t": 2, "int32_t": 4}
+
+
+@dataclass(frozen=True)
+class Array:
+    """A constant array of the generated C. `role` says what it is to the audit."""
+
+    name: str
+    ctype: CType
+    values: NDArray[Any] = field(repr=False)
+    role: Literal["weights", "bias", "scales", "table", "constant"] = "constant"
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of flash."""
+        return int(self.values.size) * WIDTH[self.ctype]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kernel call.
+
+    Attributes:
+        name, op: layer and operator. kernel: file that defines `function`.
+        reads, writes: tensors. in_place: which of `reads` the output may overwrite.
+        call: arguments in C, with `@0`, `@1` for the tensors read and `@out` for the one written.
+        before: declarations in C that the call refers to.
+        storage: how the weights are kept. macs: multiply-accumulates of the dense layer.
+    """
+
+    name: str
+    op: str
+    kernel: str
+    function: str
+    reads: tuple[str, ...]
+    writes: str
+    call: str
+    before: tuple[str, ...] = ()
+    arrays: tuple[Array, ...] = ()
+    in_place: tuple[int, ...] = ()
+    storage: Storage = "none"
+    macs: int = 0
+
+
+@dataclass(frozen=True)
+class Port:
+    """Input or output of the program: `real = (integer - zero_point) * scale`."""
+
+    tensor: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+    @property
+    def size(self) -> int:
+        """Number of values, equal to its bytes."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Program:
+    """Steps in order. `sizes` are bytes of every tensor that is not constant; `constants` the others."""
+
+    form: Form
+    input: Port
+    output: Port
+    steps: tuple[Step, ...]
+    sizes: dict[str, int]
+    constants: tuple[Array, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """All constant arrays, in the order in which they are written."""
+        return (*self.constants, *(array for step in self.steps for array in step.arrays))
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """Kernel files that are used, sorted."""
+        return tuple(sorted({step.kernel for step in self.steps}))
+
+    @property
+    def constant_bytes(self) -> int:
+        """Flash bytes of all constant arrays."""
+        return sum(array.bytes for array in self.arrays)
