@@ -17,7 +17,7 @@ from edgeasc.export.c.program import Array, CType, Port, Program, Step, Storage
 from edgeasc.export.c.sparse import delta8, smallest
 from edgeasc.graph.count import macs
 from edgeasc.graph.kernels import conv, elementwise, reduce, resnorm, unary
-from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, INT32_MAX
+from edgeasc.graph.kernels.arrays import INT8_MIN, INT32_MAX
 from edgeasc.graph.model import (
     Add,
     Conv,
@@ -34,6 +34,7 @@ from edgeasc.graph.model import (
     Sub,
 )
 
+MOST_ACCUMULATED = 2**30
 MOST_TAPS = 32  # of a depth-wise kernel, as in depthwise.c
 
 
@@ -102,8 +103,8 @@ def _shape(tensor: QTensor) -> str:
     return f"(ea_shape){{{c}, {f}, {t}}}"
 
 
-def _scale(multiplier: int, shift: int, zero_point: int, low: int = INT8_MIN, high: int = INT8_MAX) -> str:
-    return f"(ea_scale){{{multiplier}, {shift}, {zero_point}, {low}, {high}}}"
+def _scale(multiplier: int, shift: int, zero_point: int, low: int = INT8_MIN) -> str:
+    return f"(ea_scale){{{multiplier}, {shift}, {zero_point}, {low}}}"
 
 
 def _one(node: Node, graph: IntegerGraph) -> tuple[QTensor, QTensor]:
@@ -130,7 +131,10 @@ def _conv(node: Conv, graph: IntegerGraph, name: str) -> Step:
 
 
 def _check_rounding(node: Conv, source: QTensor, parameters: conv.ConvParameters) -> None:
-    """The sum of accumulator and half a step stays in int64 in C as in numpy; only absurd shifts are refused."""
+    """The kernels' fast forms hold accumulators below 2^30 (one bit less than int32), and total shifts of at least 1."""
+    bound = conv.accumulator_bound(node, source.zero_point)
+    if parameters.form == "int8" and bool(np.any((bound >= MOST_ACCUMULATED) & (parameters.shift <= 0))):
+        raise BadInput("C export", f"{node.name}: accumulators of 2^30 or more; its weights or biases are too large")
     if parameters.form == "island" and bool(np.any(parameters.shift > 30)):
         raise BadInput("C export", f"{node.name}: an effective scale of 2^30 or more")
 
@@ -146,7 +150,7 @@ def _requant(name: str, parameters: conv.ConvParameters, bias: NDArray[np.int64]
     if np.any(parameters.sign != 1):
         arrays.append(_array(f"g_{name}", "int8_t", parameters.sign, "scales"))
         sign = f"g_{name}"
-    numbers = f"{parameters.multiplier.shape[0]}, {parameters.output_zero_point}, {parameters.low}, {parameters.high}"
+    numbers = f"{parameters.multiplier.shape[0]}, {parameters.output_zero_point}, {parameters.low}"
     return arrays, f"static const ea_requant r_{name} = {{b_{name}, m_{name}, h_{name}, {sign}, {numbers}}};"
 
 
@@ -228,7 +232,7 @@ def _sum(node: Add | Sub, graph: IntegerGraph, subtract: bool, activation: Any) 
         (
             "@0", _strides(first, output), _addend(first, twice_larger),
             "@1", _strides(second, output), _addend(second, twice_larger), "-1" if subtract else "1",
-            _scale(p.multiplier, p.shift, p.output_zero_point, p.low, p.high), "@out", _shape(output),
+            _scale(p.multiplier, p.shift, p.output_zero_point, p.low), "@out", _shape(output),
         )
     )  # fmt: skip
     inside = _in_place(node, graph)
@@ -253,7 +257,7 @@ def _mul(node: Mul, graph: IntegerGraph, name: str) -> Step:
         (
             "@0", _strides(first, output), str(p.zero_points[0]),
             "@1", _strides(second, output), str(p.zero_points[1]),
-            _scale(p.multiplier, p.shift, p.output_zero_point, p.low, p.high), "@out", _shape(output),
+            _scale(p.multiplier, p.shift, p.output_zero_point, p.low), "@out", _shape(output),
         )
     )  # fmt: skip
     inside = _in_place(node, graph)

@@ -86,6 +86,7 @@ def _header(program: Program, layout: Layout, prefix: str) -> str:
 /* Working memory, placed by the caller, aligned to 8 bytes. Two arenas are two independent instances. */
 #define {upper}_ARENA_BYTES {layout.arena_bytes}
 #define {upper}_CLASSES {program.output.size}
+#define {upper}_LAYERS {len(program.steps)}
 
 {port("input", program.input)}
 {port("output", program.output)}

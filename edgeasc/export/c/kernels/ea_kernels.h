@@ -8,7 +8,10 @@
 #define EA_KERNELS_H
 
 #include <stdint.h>
-#include <string.h>
+
+#if defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT
+#include <arm_acle.h>
+#endif
 
 #ifndef EA_ROUNDING
 #error "define EA_ROUNDING as 1 or 2: the model's Makefile does"
@@ -25,7 +28,6 @@ typedef struct {
     int bands;
     int32_t output_zero_point;
     int32_t low;
-    int32_t high;
 } ea_requant;
 
 /* One requantisation for a whole tensor. */
@@ -34,7 +36,6 @@ typedef struct {
     int shift;
     int32_t output_zero_point;
     int32_t low;
-    int32_t high;
 } ea_scale;
 
 /* Channels, frequencies and frames of a tensor. */
@@ -52,31 +53,65 @@ typedef struct {
     int pad_f, pad_t;
 } ea_window;
 
-static inline int32_t ea_clamp(int32_t value, int32_t low, int32_t high)
+/* (value * multiplier + 2^30) >> 31 for |value| < 2^30. */
+static inline int32_t ea_high(int32_t value, int32_t multiplier)
 {
-    return value < low ? low : value > high ? high : value;
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+    int32_t result;
+    __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(value * 2), "r"(multiplier));
+    return result;
+#else
+    return (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << 30)) >> 31);
+#endif
 }
 
+/* Needs |value| < 2^30 where the shift is not to the left, as the generator has checked. */
 static inline int32_t ea_rescale(int32_t value, int32_t multiplier, int shift)
 {
 #if EA_ROUNDING == 2
-    const int left = shift > 0 ? shift : 0;
-    const int right = shift > 0 ? 0 : -shift;
-    const int64_t product = (int64_t)(value * ((int32_t)1 << left)) * multiplier;
-    const int32_t high = (int32_t)((product + ((int64_t)1 << 30)) >> 31);
-    if (right == 0)
-        return high;
-    return (int32_t)(((int64_t)high + (high >> 31) + ((int64_t)1 << (right - 1))) >> right);
+    if (shift > 0)
+        return (int32_t)(((int64_t)(value * ((int32_t)1 << shift)) * multiplier + ((int64_t)1 << 30)) >> 31);
+    const int32_t high = ea_high(value, multiplier);
+    return shift == 0 ? high : (high + (high >> 31) + ((int32_t)1 << (-shift - 1))) >> -shift;
 #else
     const int total = 31 - shift;
     return (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << (total - 1))) >> total);
 #endif
 }
 
-static inline int8_t ea_finish(int32_t accumulator, int32_t multiplier, int shift, int32_t zero_point, int32_t low,
-                               int32_t high)
+/* `value` limited to [low, 127] for a low that is no smaller than -128. */
+static inline int8_t ea_clamp(int32_t value, int32_t low)
 {
-    return (int8_t)ea_clamp(ea_rescale(accumulator, multiplier, shift) + zero_point, low, high);
+#if defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT
+    value = __ssat(value, 8);
+#else
+    value = value > INT8_MAX ? INT8_MAX : value;
+#endif
+    return (int8_t)(value < low ? low : value);
+}
+
+static inline int8_t ea_finish(int32_t accumulator, int32_t multiplier, int shift, int32_t zero_point, int32_t low)
+{
+    return ea_clamp(ea_rescale(accumulator, multiplier, shift) + zero_point, low);
+}
+
+/* Output columns whose taps all lie inside the input. */
+typedef struct {
+    int first;
+    int end;
+} ea_span;
+
+static inline ea_span ea_inner(ea_window w, int frames, int columns)
+{
+    ea_span span;
+    const int last = frames - 1 + w.pad_t - (w.kernel_t - 1) * w.dilation_t; /* largest start of a whole window */
+    span.first = (w.pad_t + w.stride_t - 1) / w.stride_t;
+    span.end = last < 0 ? 0 : last / w.stride_t + 1;
+    if (span.end > columns)
+        span.end = columns;
+    if (span.first > span.end)
+        span.first = span.end;
+    return span;
 }
 
 /* Weights [c_out][c_in][kernel_f][kernel_t]. */
@@ -101,6 +136,20 @@ void ea_pointwise_delta8(const int8_t *input, const uint8_t *stream, const uint1
 typedef struct {
     int c, f, t;
 } ea_strides;
+
+/* The shape with neighbouring axes joined where both operands step through them evenly. */
+static inline ea_shape ea_runs(ea_shape out, ea_strides a, ea_strides b)
+{
+    if (a.f == a.t * out.t && b.f == b.t * out.t) {
+        out.t *= out.f;
+        if (a.c == a.f * out.f && b.c == b.f * out.f) {
+            out.t *= out.c;
+            out.c = 1;
+        }
+        out.f = 1;
+    }
+    return out;
+}
 
 typedef struct {
     int32_t zero_point;

@@ -10,8 +10,7 @@ static void ea_write(const int32_t *sums, int count, const ea_requant *requant, 
     const int32_t sign = requant->sign ? requant->sign[entry] : 1;
     const int shift = requant->shift[entry];
     for (int p = 0; p < count; p++)
-        output[p] = ea_finish(sums[p] * sign + bias, multiplier, shift, requant->output_zero_point, requant->low,
-                              requant->high);
+        output[p] = ea_finish(sums[p] * sign + bias, multiplier, shift, requant->output_zero_point, requant->low);
 }
 
 static void ea_pair(const int8_t *input, int32_t plane, int c_in, const int8_t *first, const int8_t *second,

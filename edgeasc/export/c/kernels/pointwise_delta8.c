@@ -63,7 +63,7 @@ void ea_pointwise_delta8(const int8_t *input, const uint8_t *stream, const uint1
                 }
                 for (int i = 0; i < found; i++)
                     line[p + i] = ea_finish(sums[i] * sign + bias, multiplier, shift, requant->output_zero_point,
-                                            requant->low, requant->high);
+                                            requant->low);
                 p += found;
             }
         }
