@@ -7,6 +7,7 @@ Variables (the state of a recurrent layer) live from one inference to the next a
 
 from __future__ import annotations
 
+from edgeasc.audit.loops import CONTROL
 from edgeasc.audit.memory import Step
 from edgeasc.graph.stored import StoredModel
 
@@ -41,7 +42,9 @@ def _constant_tensors(model: StoredModel) -> set[int]:
     fixed = {index for index, tensor in enumerate(model.tensors) if tensor.data is not None and not tensor.variable}
     for operator in model.operators:
         inputs = [index for index in operator.inputs if index >= 0]
-        if inputs and fixed.issuperset(inputs):
+        if (
+            inputs and fixed.issuperset(inputs) and operator.op not in CONTROL
+        ):  # loops are run, whatever they begin with
             fixed.update(operator.outputs)
     return fixed
 

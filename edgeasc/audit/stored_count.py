@@ -9,13 +9,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgeasc.audit.document import Layer, Parameters, Uncounted
 from edgeasc.audit.liveness import activation_steps, variables
+from edgeasc.audit.loops import BRANCHES, CONTROL, LOOPS, bodies, is_invariant, trips
 from edgeasc.audit.macs import count_macs, is_convolution
 from edgeasc.audit.memory import Plan, plan
-from edgeasc.audit.places import BIAS, PARAMETERS, PASSING, RUNNING, STATISTICS, TABLES, WEIGHT, places_of
+from edgeasc.audit.places import (
+    BIAS,
+    PARAMETERS,
+    PASSING,
+    RUNNING,
+    STATES,
+    STATISTICS,
+    TABLES,
+    WEIGHT,
+    places_of,
+)
 from edgeasc.audit.rules import Counted
 from edgeasc.audit.stored_notes import notes_on
 from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor
@@ -74,37 +85,104 @@ def packed_bytes(elements: int, bits: int) -> int:
 
 def count_stored(model: StoredModel) -> StoredCount:
     """Count every operator of `model`; constants of one storage count once, at their first use."""
-    result = StoredCount()
-    found = _Parameters(model, result)
-    steps, sizes = activation_steps(model)
-    kept = variables(model)
-    result.memory = plan(steps, sizes, (*model.inputs, *kept), (*model.outputs, *kept))
-    owned = found.by_operator()
-    for number, (operator, alive) in enumerate(zip(model.operators, result.memory.live, strict=True)):
-        macs = count_macs(operator, model.tensors, model.format == "tflite")
-        result.operators[operator.op] += 1
-        if macs is None:
-            result.unknown[_full_name(operator)] += 1
-        result.torchinfo_macs += _torchinfo(operator, model, found.used[number])
-        own = owned[number]
-        result.counted += own
-        sizes_of = sum_parameters(own)
-        output = model.tensors[operator.outputs[0]] if operator.outputs else None
-        result.layers.append(
-            Layer(
-                name=operator.name,
-                op=operator.op,
-                output_shape=output.shape if output else (),
-                parameters=sizes_of.total,
-                nonzero=sizes_of.nonzero,
-                bytes=sizes_of.nonzero_bytes,
-                macs=macs or 0,
-                activation_bytes=alive,
-            )
-        )
-    again = sum(found.used) - result.parameters.total
-    result.notes += notes_on(model, result.unknown, again)
+    counting = _Counting(model.subgraphs)
+    result = counting.count(model)
+    result.notes += notes_on(model, result.unknown, counting.used - result.parameters.total)
     return result
+
+
+@dataclass
+class _Counting:
+    """One pass over a file: what was seen already, and what its sub-graphs came to, each counted once."""
+
+    subgraphs: tuple[StoredModel, ...]
+    seen: set[tuple[Hashable, ...]] = field(default_factory=set)
+    done: dict[int, StoredCount] = field(default_factory=dict)
+    open: set[int] = field(default_factory=set)
+    used: int = 0  # parameters that operators work with, shared or not
+
+    def count(self, model: StoredModel) -> StoredCount:
+        """Count `model` and whatever its operators run."""
+        result = StoredCount()
+        found = _Parameters(model, result, self.subgraphs)
+        inner = {number: self.inner(op, model) for number, op in enumerate(model.operators) if op.op in CONTROL}
+        result.memory = _memory(model, {number: body.memory.peak for number, body in inner.items()})
+        owned = found.by_operator(self.seen)
+        self.used += sum(found.used)
+        for number, (operator, alive) in enumerate(zip(model.operators, result.memory.live, strict=True)):
+            result.operators[operator.op] += 1
+            if number in inner:
+                body = inner[number]
+                macs: int | None = body.macs
+                owned[number] += body.counted
+                result.unknown += body.unknown
+                result.torchinfo_macs += body.torchinfo_macs
+                result.uncounted += body.uncounted
+                result.uncounted_bytes += body.uncounted_bytes
+            else:
+                macs = count_macs(operator, model.tensors, model.format == "tflite")
+                result.torchinfo_macs += _torchinfo(operator, model, found.used[number])
+            if macs is None:
+                result.unknown[_full_name(operator)] += 1
+            result.counted += owned[number]
+            result.layers.append(_layer(operator, model, owned[number], macs or 0, alive))
+        return result
+
+    def inner(self, operator: StoredOperator, model: StoredModel) -> StoredCount:
+        """What the sub-graphs of a loop, a branch or a call come to, as one operator."""
+        parts = bodies(operator, len(self.subgraphs))
+        counts = {part: self.subgraph(number) for part, number in parts.items()}
+        times = trips(operator, model, self.subgraphs) if operator.op in LOOPS else 1
+        result, found = StoredCount(), [count for count in counts.values() if count is not None]
+        if times is None or not parts or len(found) < len(counts) or operator.domain not in ("", "ai.onnx"):
+            result.unknown[_full_name(operator)] += 1
+        for count in found:
+            result.counted += count.counted
+            result.unknown += count.unknown
+            result.uncounted += count.uncounted
+            result.uncounted_bytes += count.uncounted_bytes
+            count.counted, count.uncounted, count.uncounted_bytes = [], Counter(), Counter()  # once in the file
+        each = [(count.macs, count.torchinfo_macs) for part, count in counts.items() if count and part != "init"]
+        total = (max if operator.op in BRANCHES else sum)([macs for macs, _ in each] or [0])
+        repeated = 1 if times is None else times
+        result.torchinfo_macs = repeated * (max if operator.op in BRANCHES else sum)([t for _, t in each] or [0])
+        result.layers.append(_layer(operator, model, [], repeated * total, 0))
+        result.memory = Plan((max((count.memory.peak for count in found), default=0),))
+        return result
+
+    def subgraph(self, number: int) -> StoredCount | None:
+        """The counts of sub-graph `number`; None for one that runs itself."""
+        if number in self.open:
+            return None
+        if number not in self.done:
+            self.open.add(number)
+            self.done[number] = self.count(self.subgraphs[number - 1])
+            self.open.remove(number)
+        return self.done[number]
+
+
+def _memory(model: StoredModel, inside: dict[int, int]) -> Plan:
+    """The plan of `model`, with what operators need `inside` as something that each writes and nobody reads."""
+    steps, sizes = activation_steps(model)
+    for number, size in inside.items():
+        sizes[len(model.tensors) + number] = size
+        steps[number] = replace(steps[number], writes=(*steps[number].writes, len(model.tensors) + number))
+    kept = variables(model)
+    return plan(steps, sizes, (*model.inputs, *kept), (*model.outputs, *kept))
+
+
+def _layer(operator: StoredOperator, model: StoredModel, own: list[Counted], macs: int, alive: int) -> Layer:
+    sizes = sum_parameters(own)
+    return Layer(
+        name=operator.name,
+        op=operator.op,
+        output_shape=model.tensors[operator.outputs[0]].shape if operator.outputs else (),
+        parameters=sizes.total,
+        nonzero=sizes.nonzero,
+        bytes=sizes.nonzero_bytes,
+        macs=macs,
+        activation_bytes=alive,
+    )
 
 
 def _full_name(operator: StoredOperator) -> str:
@@ -125,8 +203,8 @@ def _torchinfo(operator: StoredOperator, model: StoredModel, parameters: int) ->
 class _Parameters:
     """Finds every constant of a model and the operator that it belongs to."""
 
-    def __init__(self, model: StoredModel, result: StoredCount) -> None:
-        self.model, self.result = model, result
+    def __init__(self, model: StoredModel, result: StoredCount, subgraphs: tuple[StoredModel, ...]) -> None:
+        self.model, self.result, self.subgraphs = model, result, subgraphs
         self.tflite = model.format == "tflite"
         self.readers: dict[int, tuple[int, int]] = {}  # tensor -> the first operator that reads it, and where
         for number, operator in enumerate(model.operators):
@@ -134,10 +212,9 @@ class _Parameters:
                 self.readers.setdefault(index, (number, place))
         self.used = [0] * len(model.operators)  # parameters that each operator works with, shared or not
 
-    def by_operator(self) -> list[list[Counted]]:
+    def by_operator(self, seen: set[tuple[Hashable, ...]]) -> list[list[Counted]]:
         """For every operator the parameters that it is the first to use; the rest goes to the uncounted things."""
         owned: list[list[Counted]] = [[] for _ in self.model.operators]
-        seen: set[Hashable] = set()
         for number, operator in enumerate(self.model.operators):
             for place, index in enumerate(operator.inputs):
                 tensor = self.model.tensors[index] if index >= 0 else None
@@ -147,12 +224,16 @@ class _Parameters:
                 kind = role or _kind_alone(tensor)
                 if kind in PARAMETERS:
                     self.used[owner] += tensor.elements
-                key = (tensor.storage, tensor.dtype, tensor.zero_points.tobytes()) if tensor.storage else index
+                key = (
+                    (tensor.storage, tensor.dtype, tensor.zero_points.tobytes())
+                    if tensor.storage
+                    else (id(self), index)
+                )
                 if key not in seen:
                     seen.add(key)
                     self.sort(tensor, kind, owned[owner])
         read = {index for operator in self.model.operators for index in operator.inputs} | set(self.model.outputs)
-        storages = {self.model.tensors[index].storage for index in read if index >= 0}
+        storages = {self.model.tensors[index].storage for index in read if index >= 0} | {key[0] for key in seen}
         for index, tensor in enumerate(self.model.tensors):
             if tensor.data is not None and index not in read and tensor.storage and tensor.storage not in storages:
                 self.apart("constants that nothing reads", tensor.elements, tensor.bytes)
@@ -169,6 +250,8 @@ class _Parameters:
                 break
             number, place = following
             operator = self.model.operators[number]
+        if operator.op in LOOPS:
+            return number, "" if is_invariant(operator, place, self.subgraphs) else STATES
         return number, places_of(operator.op, operator.domain, self.tflite).get(place, "")
 
     def sort(self, tensor: StoredTensor, kind: str, own: list[Counted]) -> None:

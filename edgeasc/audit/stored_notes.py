@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from edgeasc.audit.loops import BRANCHES
 from edgeasc.graph.stored import UNKNOWN, StoredModel
 
 
@@ -26,8 +27,11 @@ def _on_operations(model: StoredModel, unknown: Counter[str]) -> Iterator[str]:
     batches = [model.tensors[i].shape[0] for i in model.inputs if len(model.tensors[i].shape) > 2]
     if batches and max(batches) > 1:
         yield f"the file's batch is {max(batches)}: multiply-accumulates and RAM are those of a whole batch"
-    if model.other_subgraphs:
-        yield f"{model.other_subgraphs} further sub-graphs are not counted"
+    hidden = model.functions + sum(operator.subgraphs for operator in model.operators)
+    if hidden:
+        yield f"{hidden} bodies of loops, branches or functions are not looked into: what they hold is not counted"
+    if any(operator.op in BRANCHES for part in (model, *model.subgraphs) for operator in part.operators):
+        yield "of a branch the costlier side counts"
     if model.reordered:
         yield "operators are not stored in an order that could run; they were put into one"
 

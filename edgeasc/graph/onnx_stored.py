@@ -116,7 +116,7 @@ class _Reader:
             tensors=tuple(self.tensors),
             operators=tuple(operators),
             metadata={item.key: item.value for item in self.proto.metadata_props},
-            other_subgraphs=sum(operator.subgraphs for operator in operators) + len(self.proto.functions),
+            functions=len(self.proto.functions),
         )
 
     def zero_points(self) -> ZeroPoints:

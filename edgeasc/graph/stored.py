@@ -78,7 +78,11 @@ class StoredOperator:
 
 @dataclass(frozen=True)
 class StoredModel:
-    """Tensors and operators in execution order."""
+    """Tensors and operators in execution order.
+
+    `subgraphs` are the bodies of loops and branches; an operator names them in its attributes by number, 1 for the
+    first of them (0 is the model itself).
+    """
 
     format: str
     tensors: tuple[StoredTensor, ...]
@@ -86,8 +90,14 @@ class StoredModel:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     metadata: dict[str, str]
-    other_subgraphs: int = 0
+    subgraphs: tuple[StoredModel, ...] = ()
+    functions: int = 0  # function bodies of the file that are not looked into
     reordered: bool = False  # the file's own order of operators could not run
+
+    @property
+    def other_subgraphs(self) -> int:
+        """How many bodies of loops, branches and functions there are beside the model itself."""
+        return len(self.subgraphs) + self.functions + sum(operator.subgraphs for operator in self.operators)
 
 
 def count_elements(shape: tuple[int, ...]) -> int:

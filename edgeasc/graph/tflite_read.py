@@ -6,6 +6,8 @@ Slots and enumerations follow TensorFlow Lite's schema, version 3.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,14 @@ SPARE_BYTES = 2**28  # of all constants, unpacked, beyond four times a file: one
 
 # Bytes into which a byte of these types is unpacked; the others are read where they lie
 UNPACKED = {"int2": 4, "int4": 2, "uint4": 2, "bfloat16": 2}
+# Options by slot and type
+_OPTIONS = {
+    "BATCH_MATMUL": {"adj_x": (0, "B"), "adj_y": (1, "B")},
+    "WHILE": {"cond": (0, "i"), "body": (1, "i")},
+    "IF": {"then": (0, "i"), "else": (1, "i")},
+    "CALL_ONCE": {"init": (0, "i")},
+    "STABLEHLO_COMPOSITE": {"body": (1, "i")},
+}
 # TensorType in the schema's order: name and bits of one element (0: not a number of a network)
 TYPES = (
     ("float32", 32),
@@ -53,13 +63,13 @@ TYPES = (
 
 
 def read_tflite(payload: bytes) -> StoredModel:
-    """The first sub-graph of a .tflite file, with its constants.
+    """The first sub-graph of a .tflite file, with its constants; the bodies of loops and branches below it.
 
     Raises:
         BadInput: not a TFLite file, or one whose offsets, indices or sizes do not fit together.
     """
     try:
-        return in_order(_read(FlatTable.root(payload, IDENTIFIER)))
+        return _read(FlatTable.root(payload, IDENTIFIER))
     except BadInput as error:
         raise BadInput("TFLite", error.why) from None
     except (Damaged, IndexError, OverflowError) as error:
@@ -79,24 +89,33 @@ def read_metadata(payload: bytes) -> dict[str, str]:
 
 
 def _read(model: FlatTable) -> StoredModel:
-    subgraphs = model.tables(2)
-    if not subgraphs:
+    tables, codes = model.tables(2), model.tables(1)
+    if not tables:
         raise Damaged("no sub-graph")
-    main, stored, operators, codes = subgraphs[0], subgraphs[0].tables(0), subgraphs[0].tables(3), model.tables(1)
-    for what, items in (("tensors", stored), ("operators", operators), ("operator codes", codes)):
-        if len(items) > MAX_ITEMS:
-            raise Damaged(f"{len(items)} {what}")
+    stored = [(table.tables(0), table.tables(3)) for table in tables[:MAX_ITEMS]]
+    tensors, operators = (sum(len(part[place]) for part in stored) for place in (0, 1))
+    sizes = {"sub-graphs": len(tables), "tensors": tensors, "operators": operators, "operator codes": len(codes)}
+    for what, size in sizes.items():
+        if size > MAX_ITEMS:
+            raise Damaged(f"{size} {what}")
     buffers, names = _Buffers(model.tables(4), len(model.payload)), [_operator_name(code) for code in codes]
-    tensors = tuple(_tensor(table, buffers) for table in stored)
-    return StoredModel(
+    main, *others = (_subgraph(table, *parts, names, buffers) for table, parts in zip(tables, stored, strict=True))
+    return replace(main, metadata=_metadata(model), subgraphs=tuple(others))
+
+
+def _subgraph(
+    table: FlatTable, stored: list[FlatTable], operators: list[FlatTable], names: list[str], buffers: _Buffers
+) -> StoredModel:
+    tensors = tuple(_tensor(item, buffers) for item in stored)
+    model = StoredModel(
         format="tflite",
         tensors=tensors,
-        operators=tuple(_operator(table, names, tensors) for table in operators),
-        inputs=_indices(main.vector(1, "i4"), len(tensors)),
-        outputs=_indices(main.vector(2, "i4"), len(tensors)),
-        metadata=_metadata(model),
-        other_subgraphs=len(subgraphs) - 1,
+        operators=tuple(_operator(item, names, tensors) for item in operators),
+        inputs=_indices(table.vector(1, "i4"), len(tensors)),
+        outputs=_indices(table.vector(2, "i4"), len(tensors)),
+        metadata={},
     )
+    return in_order(model)
 
 
 def _metadata(model: FlatTable) -> dict[str, str]:
@@ -222,10 +241,9 @@ def _operator(table: FlatTable, codes: list[str], tensors: tuple[StoredTensor, .
 
 
 def _attributes(op: str, options: FlatTable | None) -> dict[str, int]:
-    """The options that decide how much an operator computes."""
-    if op != "BATCH_MATMUL" or options is None:
-        return {}
-    return {"adj_x": options.scalar(0, "B", 0), "adj_y": options.scalar(1, "B", 0)}
+    """The options that decide how much an operator computes; sub-graphs by their number."""
+    forms = _OPTIONS.get(op, {}) if options is not None else {}
+    return {name: options.scalar(slot, form, 0) for name, (slot, form) in forms.items() if options is not None}
 
 
 def _indices(values: NDArray[np.generic], count: int, optional: bool = False) -> tuple[int, ...]:
