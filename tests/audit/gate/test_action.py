@@ -27,12 +27,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the steps are r
 ROOT = Path(__file__).parents[3]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
 STEPS: dict[str, dict[str, Any]] = {step["name"]: step for step in ACTION["runs"]["steps"]}
+IDS = ("install", "check")
 EXPRESSION = re.compile(r"\$\{\{\s*([\w.-]+)\s*\}\}")
 
 
 @dataclass
 class Runner:
-    """A job on a runner: a checked-out repository, files for outputs and environment, and the action's inputs."""
+    """A job on a runner: a checked-out repository, a file for outputs, and the action's inputs."""
 
     place: Path
     temp: Path
@@ -45,7 +46,8 @@ class Runner:
         """What `${{ }}` may ask for."""
         found = {f"inputs.{name}": str(item["default"]) for name, item in ACTION["inputs"].items()}
         found |= {f"inputs.{name}": value for name, value in self.inputs.items()}
-        found |= {f"steps.check.outputs.{name}": value for name, value in self.file("output").items()}
+        outputs = self.file("output")  # the runner keeps them apart by step; their names differ
+        found |= {f"steps.{step}.outputs.{name}": value for step in IDS for name, value in outputs.items()}
         return found | {
             "github.action_path": str(ROOT),
             "github.event_name": self.event,
@@ -67,13 +69,12 @@ class Runner:
         runner = {
             "RUNNER_TEMP": str(self.temp),
             "GITHUB_OUTPUT": str(self.temp / "output"),
-            "GITHUB_ENV": str(self.temp / "env"),
             "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md"),
             "GITHUB_WORKSPACE": str(self.place),
             "GITHUB_REPOSITORY": "team/door",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        environment = {**os.environ, **runner, **self.file("env"), **own, **self.more}
+        environment = {**os.environ, **runner, **own, **self.more}
         script = self.temp / "step.sh"
         script.write_text(step["run"], encoding="utf-8")
         shell = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(script)]  # `shell: bash` of a runner
@@ -109,7 +110,7 @@ def runner(tmp_path: Path) -> Runner:
     place, temp = tmp_path / "repository", tmp_path / "temp"
     shutil.copytree(EXAMPLE, place)
     temp.mkdir()
-    (temp / "env").write_text(f"EDGEASC_BIN={Path(sys.executable).parent}\n")
+    (temp / "output").write_text(f"python={sys.executable}\n")
     return Runner(place, temp, more={"PYTHONPATH": str(ROOT)})
 
 
@@ -257,7 +258,7 @@ def test_the_install_step_installs_this_repository(runner: Runner) -> None:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, source / name)
-    (runner.temp / "env").unlink()
+    (runner.temp / "output").unlink()
     packages = Path(np.__file__).parents[1]
     # pip reads "0" of this switch as "no isolation", so that it takes the setuptools that is here
     runner.more = {"ACTION": str(source), "PYTHONPATH": str(packages), "PIP_NO_INDEX": "1",
