@@ -3,7 +3,9 @@
     python benchmarks/fuzz_audit.py [--files 2000] [--formats tflite onnx] [--arena 100]
 
 Each file is audited by a process of its own. It must end by itself with exit code 0, 1 or 3, print no traceback and no
-`internal error`, at most one line of error, take at most 10 s of the clock and 1 GB of memory, children included.
+`internal error`, at most one line of error, take at most 10 s and 1 GB of memory, children included. The seconds are
+those of the processor, and those of the clock as well wherever the machine is not busier than it has cores: on a busy
+one the clock tells of the others. What only waits is ended after 60 s of the clock, which is a fault everywhere.
 The first --arena files of the .tflite are audited once more with TFLM measuring its arena.
 Writes benchmarks/results/<date>-fuzz-audit.json; exit 1 where a file breaks a limit. The file is kept under --keep.
 """
@@ -39,6 +41,8 @@ VARIANTS = (
     ("--budget", "2KiB", "--all-layers"),
     ("--format", "json", "--rules", "dcase2022"),
     ("--format", "markdown", "--rules", "dcase2021-1a", "--rules", "dcase2025", "--all-layers"),
+    ("--target", "cortex-m4", "--target", "ethos-u55", "--target", "raspberry-pi-5"),
+    ("--format", "sarif", "--limit", "file=60KiB", "--limit", "macs=1M", "--target", "esp32-s3@160MHz"),
 )
 PATIENCE = 60.0  # seconds after which a process is ended
 ADDRESS_SPACE = 8 * 2**30  # keeps the machine alive; never met by a file within the limit
@@ -53,6 +57,7 @@ class Outcome:
     cpu_seconds: float
     bytes: int
     stderr: str
+    clock_counts: bool = True
 
     @property
     def faults(self) -> list[str]:
@@ -61,7 +66,8 @@ class Outcome:
             f"exit code {self.code}": self.code not in CODES,
             "traceback": "Traceback" in self.stderr or "internal error" in self.stderr,
             "more than one line of error": self.stderr.count("edgeasc: error") > 1,
-            f"{self.seconds:.1f} s": self.seconds > SECONDS,
+            f"{self.cpu_seconds:.1f} s of the processor": self.cpu_seconds > SECONDS,
+            f"{self.seconds:.1f} s of the clock": self.clock_counts and self.seconds > SECONDS,
             f"{self.bytes:,} bytes of memory": self.bytes > BYTES,
         }
         return [words for words, found in wrong.items() if found]
@@ -74,7 +80,7 @@ def audit_in_child(path: Path, *options: str) -> Outcome:
 
 def in_child(work: Callable[[], int], patience: float = PATIENCE) -> Outcome:
     """How `work`, which gives an exit code, ends in a fork of this process, which has the imports done."""
-    start = time.perf_counter()
+    start, quiet = time.perf_counter(), _quiet()
     with tempfile.TemporaryFile() as stderr:
         child = os.fork()
         if child == 0:
@@ -84,7 +90,13 @@ def in_child(work: Callable[[], int], patience: float = PATIENCE) -> Outcome:
         stderr.seek(0)
         text = stderr.read().decode(errors="replace")
     code = None if status is None else os.waitstatus_to_exitcode(status)
-    return Outcome(code, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, text)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    return Outcome(code, seconds, cpu_seconds, usage.ru_maxrss * 1024, text, quiet and _quiet())
+
+
+def _quiet() -> bool:
+    """Whether this process and its children get a core whenever they want one."""
+    return os.getloadavg()[0] <= (os.cpu_count() or 1)
 
 
 def _work(work: Callable[[], int], stderr: int) -> None:
@@ -121,6 +133,7 @@ def fuzz(
     """Audits of `count` damaged files: {files, codes, slowest, largest memory, faults}."""
     originals, codes, faults = seeds(suffix), Counter[str](), []
     slowest = longest = largest = 0.0
+    timed = 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"damaged.{suffix}"
         for number in range(count):
@@ -128,6 +141,7 @@ def fuzz(
             variant = VARIANTS[number // len(originals) % len(VARIANTS)]
             outcome = audit_in_child(path, *variant, *options)
             codes[str(outcome.code)] += 1
+            timed += outcome.clock_counts
             slowest, longest = max(slowest, outcome.seconds), max(longest, outcome.cpu_seconds)
             largest = max(largest, outcome.bytes)
             if outcome.faults:
@@ -140,6 +154,7 @@ def fuzz(
         "options": list(options),
         "files": count,
         "exit_codes": dict(sorted(codes.items())),
+        "judged_by_the_clock": timed,
         "slowest_seconds": round(slowest, 3),
         "most_cpu_seconds": round(longest, 3),
         "peak_bytes": int(largest),

@@ -4,6 +4,8 @@ Each is judged by how its process ends, hence forks; the script runs by itself, 
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +46,7 @@ WORKS = {
     "memory": ("len(bytearray(1_100_000_000)) * 0", "bytes of memory"),
     "a child's memory": ("os.system(sys.executable + ' -c \"bytearray(1_100_000_000)\"') * 0", "bytes of memory"),
     "time": ("time.sleep(60)", "exit code None"),
+    "processor": ("sum(range(3 * 10**7)) * 0", "of the processor"),
     "two lines": (
         "len('edgeasc: error' * 2) and sys.stderr.write('edgeasc: error\\n' * 2) * 0 + 3",
         "more than one line",
@@ -57,8 +60,10 @@ def test_the_judge_notices(name: str) -> None:
     program = f"""
 import os, signal, sys, time
 sys.path.insert(0, {str(FUZZ.parent)!r})
+import fuzz_audit
 from fuzz_audit import in_child
-print(in_child(lambda: {code}, patience=4.0).faults)
+fuzz_audit.SECONDS = 0.2
+print(in_child(lambda: {code}, patience={4.0 if name == "time" else 100.0}).faults)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment())
     assert wanted in done.stdout, done.stdout + done.stderr
@@ -66,8 +71,6 @@ print(in_child(lambda: {code}, patience=4.0).faults)
 
 def environment() -> dict[str, str]:
     """This process's, with the checkout found and warnings of forks beside numpy's threads kept quiet."""
-    import os
-
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
@@ -91,6 +94,23 @@ def test_blocks_larger_than_the_weights_cost_nothing(tmp_path: Path, block: int)
     path.write_bytes(blocked(block))
     parameters = audit(path, arena=False).models[0].parameters
     assert (parameters.total, parameters.nonzero) == (64, 0)  # every 1 is its zero point
+
+
+def test_shape_inference_that_dies_refuses_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dying = tmp_path / "python"
+    dying.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    dying.chmod(0o755)
+    path = tmp_path / "blocks.onnx"
+    path.write_bytes(blocked(4))
+    monkeypatch.setattr(sys, "executable", str(dying))
+    with pytest.raises(BadInput, match=r"does not survive it \(signal 11\)"):
+        audit(path, arena=False)
+
+
+def test_shape_inference_has_an_end_on_the_processor() -> None:
+    program = "from edgeasc.graph.onnx_stored import _limit_processor as limit; limit(1)\nwhile True: pass"
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), timeout=200)
+    assert done.returncode == -signal.SIGXCPU
 
 
 def shared(monkeypatch: pytest.MonkeyPatch, code: int, times: int, channels: int) -> bytes:
