@@ -1,5 +1,10 @@
 """Estimates: cycles add up by kind of work, the clock divides them, power makes energy of them."""
 
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from onnx_file import onnx_file
@@ -140,3 +145,37 @@ def test_the_ends_of_every_band_are_in_order_and_say_that_they_are_estimated() -
         assert 0 < found.low <= found.typical <= found.high
         assert found.origin == "estimated"
         assert found.basis
+
+
+@pytest.mark.needs("ethosu")
+def test_the_band_of_an_npu_holds_the_estimate_of_vela(tmp_path: Path) -> None:
+    rng, shape = np.random.default_rng(0), (1, 40, 64, 32)
+    tensors, operators = [T("x0", shape, scale=0.1)], []
+    for number in range(3):
+        data = rng.integers(-127, 128, (32, 3, 3, 32)).astype(np.int8)
+        tensors += [
+            T(f"w{number}", (32, 3, 3, 32), data=data, scale=[0.01] * 32),
+            T(f"b{number}", (32,), "int32", np.zeros(32), scale=[0.001] * 32),
+            T(f"x{number + 1}", shape, scale=0.1),
+        ]
+        names = [f"x{number}", f"w{number}", f"b{number}"]
+        options = {"Padding": 0, "StrideW": 1, "StrideH": 1, "DilationWFactor": 1, "DilationHFactor": 1}
+        operators.append(Op("CONV_2D", names, [f"x{number + 1}"], "Conv2DOptions", options))
+    path = tmp_path / "convs.tflite"
+    path.write_bytes(tflite_file(tensors, operators, ["x0"], ["x3"]))
+    program = "import sys; from ethosu.vela.vela import main; sys.exit(main(sys.argv[1:]))"
+    words = [
+        "--config",
+        "Arm/vela.ini",
+        "--system-config",
+        "Ethos_U55_High_End_Embedded",
+        "--memory-mode",
+        "Shared_Sram",
+    ]
+    words += ["--accelerator-config", "ethos-u55-256", "--output-dir", str(tmp_path), str(path)]
+    subprocess.run([sys.executable, "-c", program, *words], capture_output=True, check=True)
+    [summary] = tmp_path.glob("*_summary_*.csv")
+    [row] = csv.DictReader(summary.read_text().splitlines())
+    model = read_tflite(path.read_bytes())
+    found = estimate_latency(model, macs(model), place("ethos-u55@500MHz"), ())  # the clock of that configuration
+    assert found.low <= 1e3 * float(row["inference_time"]) <= found.high
