@@ -2,8 +2,9 @@
 
 Exact for small graphs: a best-first search over the sets of operators already run, cheapest peak first, so that the
 first complete set has the least peak. Two things keep it small: a set is visited once, and an operator that frees at
-least as much as it writes, without a new peak, is run at once (putting it off can never help). After `MAX_SETS` sets
-the search ends and a greedy order stands in: of the operators that could run, the one that leaves least behind.
+least as much as it writes, without a new peak, is run at once (putting it off can never help). After `MAX_TRIALS`
+trials of an operator the search ends and a greedy order stands in: of the operators that could run, the one that leaves
+least behind.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from itertools import count
 
 from edgeasc.audit.memory import Step
 
-MAX_SETS = 4_000
+MAX_TRIALS = 100_000  # some tenths of a second
 MAX_STEPS = 2_000
 
 Order = tuple[int, ...]
@@ -33,7 +34,21 @@ def better_order(
     floor = max(sum({t: sizes[t] for t in (*step.reads, *step.writes) if t in sizes}.values()) for step in steps)
     if peak <= floor:
         return (), True
-    return ((), False) if len(steps) > MAX_STEPS else _Graph(steps, sizes, inputs, outputs).search(peak)
+    if len(steps) > MAX_STEPS:
+        return (), False
+    graph = _Graph(steps, sizes, inputs, outputs)
+    try:
+        return graph.search(peak), True
+    except _TooWide:
+        graph.trials = 0
+    try:
+        return graph.greedy(peak), False
+    except _TooWide:
+        return (), False
+
+
+class _TooWide(Exception):
+    """The search has tried as much as it may."""
 
 
 class _Graph:
@@ -42,7 +57,7 @@ class _Graph:
     def __init__(
         self, steps: Sequence[Step], sizes: Mapping[int, int], inputs: Sequence[int], outputs: Sequence[int]
     ) -> None:
-        self.all = (1 << len(steps)) - 1
+        self.all, self.trials = (1 << len(steps)) - 1, 0
         self.sizes, self.kept = sizes, set(outputs)
         writer = {tensor: number for number, step in enumerate(steps) for tensor in step.writes}
         self.readers: dict[int, int] = {}
@@ -65,6 +80,9 @@ class _Graph:
 
     def after(self, done: int, live: int, number: int) -> tuple[int, int]:
         """Bytes while step `number` runs after the set `done`, and bytes left when it is over."""
+        self.trials += 1
+        if self.trials > MAX_TRIALS:
+            raise _TooWide
         during = live + self.writes[number]
         left = during - self.unread[number]
         rest = ~(done | 1 << number)
@@ -73,8 +91,8 @@ class _Graph:
                 left -= self.sizes[tensor]
         return during, left
 
-    def search(self, bound: int) -> tuple[Order, bool]:
-        """The best order below `bound`, and whether the search came to its end."""
+    def search(self, bound: int) -> Order:
+        """The best order, empty where no order is below `bound`."""
         ready = frozenset(number for number, needs in enumerate(self.needs) if not needs)
         tie = count()
         heap: list[tuple[int, int, int, int, int, frozenset[int], object]] = []
@@ -86,19 +104,17 @@ class _Graph:
                 continue
             done, live, ready, path = self.run_free(peak, done, live, ready, path)
             if done == self.all:
-                return _unrolled(path), True
+                return _unrolled(path)
             if done in seen:
                 continue
             seen.add(done)
-            if len(seen) > MAX_SETS:
-                return self.greedy(bound), False
             for number in ready:
                 during, left = self.after(done, live, number)
                 if during < bound:
                     now = done | 1 << number
                     state = (now, left, self.made_ready(ready, now, number), (path, number))
                     heapq.heappush(heap, (max(peak, during), -now.bit_count(), next(tie), *state))
-        return (), True
+        return ()
 
     def run_free(
         self, peak: int, done: int, live: int, ready: frozenset[int], path: object

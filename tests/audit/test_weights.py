@@ -10,6 +10,8 @@ import pytest
 from edgeasc.audit import audit
 from edgeasc.audit.document import ModelAudit
 from edgeasc.errors import BadInput
+from edgeasc.runs import Run, RunInfo
+from edgeasc.specs import ModelSpec, Recipe
 
 
 def safetensors(tensors: dict[str, np.ndarray]) -> bytes:
@@ -105,6 +107,15 @@ def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, header: Any, cont
 def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, payload: bytes) -> None:
     with pytest.raises(BadInput, match="not a safetensors file"):
         audited(tmp_path, payload)
+
+
+def test_a_run_that_is_not_compressed_counts_its_float_weights(tmp_path: Path) -> None:
+    recipe = Recipe(model=ModelSpec(name="bcresnet-mod-1"))
+    folder = Run(tmp_path / "run")
+    folder.create(RunInfo("train", recipe.digest, ("bus", "tram"), (3,), 2, versions={}), recipe, [])
+    (folder.path / "best.safetensors").write_bytes(safetensors(NETWORK))
+    model = audit(folder.path, rules=["dcase2021-1a"], arena=False).models[0]
+    assert (model.format, model.parameters.total, model.rules[0].parameters) == ("run", 12, 9)
 
 
 def test_the_library_that_wrote_the_format_agrees(tmp_path: Path) -> None:
