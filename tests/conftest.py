@@ -16,6 +16,8 @@ CI = bool(os.environ.get("CI"))
 PROGRAMS = {  # that tests ask for beside packages
     "chromium": "chromium: not installed; apt-get install chromium",
     "gcc": "gcc: not installed; apt-get install gcc",
+    "arm-none-eabi-gcc": "arm-none-eabi-gcc: not installed; apt-get install gcc-arm-none-eabi",
+    "qemu-system-arm": "qemu-system-arm: not installed; apt-get install qemu-system-arm",
 }
 
 # A suite started in the background of a shell inherits an ignored SIGINT, and with it every child that a test

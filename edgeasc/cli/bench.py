@@ -8,40 +8,88 @@ import click
 
 from edgeasc.cli.group import Verb
 from edgeasc.cli.options import FOLDER, threads_option
-from edgeasc.cli.pages import latency_blocks
+from edgeasc.cli.pages import instruction_blocks, latency_blocks
 from edgeasc.cli.terminal import assumed, format_option, show
 
 
-@click.command("bench", cls=Verb, short_help="Measure latency in every runtime that is here.")
+@click.command("bench", cls=Verb, short_help="Measure latency here, or instructions on an emulated microcontroller.")
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=FOLDER)
-@click.option("--target", type=click.Choice(["host"]), default="host", show_default=True, help="Where to measure.")
-@click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="Only this runtime. May be repeated.")
-@click.option("--runs", type=click.IntRange(min=1), default=200, show_default=True, help="Timed runs per runtime.")
-@click.option("--warmup", type=click.IntRange(min=0), default=20, show_default=True, help="Runs before them.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="TARGET",
+    help="`host`, or `qemu:` and cortex-m4, cortex-m7 or cortex-m55. May be repeated.  [default: host]",
+)
+@click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="host: only this runtime. May be repeated.")
+@click.option("--runs", type=click.IntRange(min=1), default=200, show_default=True, help="host: timed runs.")
+@click.option("--warmup", type=click.IntRange(min=0), default=20, show_default=True, help="host: runs before them.")
+@click.option("--clips", type=click.IntRange(min=1), default=3, show_default=True, help="qemu: inputs that are run.")
+@click.option("--optimise", type=click.Choice(["speed", "size"]), default="speed", show_default=True, help="qemu: C.")
+@click.option("--all-layers", is_flag=True, help="qemu: instructions of every layer.")
 @threads_option
 @format_option
 def command(
     models: tuple[Path, ...],
-    target: str,
+    targets: tuple[str, ...],
     runtimes: tuple[str, ...],
     runs: int,
     warmup: int,
+    clips: int,
+    optimise: str,
+    all_layers: bool,
     threads: int,
     form: str,
     quiet: bool,
 ) -> int:
-    """Latency of one inference: median, 90th and 99th percentile, each runtime in a process of its own.
+    """What one inference costs: time on this machine, or counted instructions, flash and RAM of an emulated chip.
 
-    The runtimes take turns, so that a busy moment hits all alike. A runtime that dies on a model is a row that says so.
+    On the host every runtime has a process of its own, and they take turns, so that a busy moment hits all alike. A
+    runtime that dies on a model is a row that says so.
+
+    For qemu: targets the model's C is compiled for the core, linked for a real chip's memory, and run with
+    deterministic counting; its integers are compared with the numpy reference. Instructions are no latency.
 
     \b
       edgeasc bench build/model.tflite build/model.onnx
       edgeasc bench runs/small --runtime litert --runtime onnxruntime --runs 1000
+      edgeasc bench runs/small --target qemu:cortex-m4 --target qemu:cortex-m55 --all-layers
     """
-    from edgeasc.bench.host import bench_host
+    cores = _cores(targets)
+    documents, blocks = [], []
+    if not targets or "host" in targets:
+        from edgeasc.bench.host import bench_host
 
-    defaults = {} if runtimes else {"--runtime": "all that are installed"}
-    assumed(defaults | ({"--threads": "1"} if threads == 1 else {}), quiet)
-    document = bench_host(models, runtimes or None, runs=runs, warmup=warmup, threads=threads)
-    show(latency_blocks(document), document, form)
+        defaults = {} if runtimes else {"--runtime": "all that are installed"}
+        assumed(defaults | ({"--threads": "1"} if threads == 1 else {}), quiet)
+        documents.append(bench_host(models, runtimes or None, runs=runs, warmup=warmup, threads=threads))
+        blocks += latency_blocks(documents[-1])
+    if cores:
+        from edgeasc.bench.mcu.bench import bench_cores
+
+        documents.append(bench_cores(models, cores, clips=clips, optimise=optimise))
+        blocks += instruction_blocks(documents[-1], all_layers)
+    document = documents[0] | {
+        "target": ", ".join(each["target"] for each in documents),
+        "results": [row for each in documents for row in each["results"]],
+        "exit_code": max(each["exit_code"] for each in documents),
+    }
+    show(blocks, document, form)
     return int(document["exit_code"])
+
+
+def _cores(targets: tuple[str, ...]) -> list[str]:
+    """The emulated cores among the targets.
+
+    Raises:
+        UsageError: a target that is not known.
+    """
+    from edgeasc.bench.mcu.boards import BOARDS, find_board
+    from edgeasc.errors import UsageError
+    from edgeasc.specs import nearest
+
+    known = ["host", *(f"qemu:{name}" for name in BOARDS)]
+    for target in targets:
+        if target not in known:
+            raise UsageError("--target", f"{target!r} is not known{nearest(target, known)}; known: {', '.join(known)}")
+    return [find_board(target.removeprefix("qemu:")).name for target in targets if target != "host"]

@@ -99,6 +99,46 @@ def latency_blocks(document: Document) -> list[Block]:
     return [Table(headings, rows, "Latency of one inference, batch 1"), f"Measured on {where}"]
 
 
+def instruction_blocks(document: Document, all_layers: bool) -> list[Block]:
+    """Emulated cores, one row per model and core, and where the instructions go."""
+    rows = []
+    for row in document["results"]:
+        if "error" in row:
+            rows.append((row["path"], row["target"], "", "", "", "", "", row["error"]))
+            continue
+        equal = "no graph to compare" if row["equal"] is None else f"{row['equal']}/{row['runs']}"
+        sizes = tuple(f"{row[key]:,}" for key in ("flash_bytes", "arena_bytes", "stack_bytes"))
+        per_mac = f"{row['instructions'] / row['macs']:.2f}" if row["macs"] else ""
+        rows.append((row["path"], row["target"], f"{row['instructions']:,}", per_mac, *sizes, equal))
+    headings = (
+        "model", "target", ">instructions", ">per MAC", ">flash B", ">arena B", ">stack B", "equal to the reference",
+    )  # fmt: skip
+    blocks: list[Block] = [Table(headings, rows, "One inference under emulation: counted instructions, no latency")]
+    for row in document["results"]:
+        if "error" not in row:
+            blocks.append(_instruction_layers(row, all_layers))
+            blocks.append(f"Linked for {row['memory']}, {row['version']}")
+    return blocks
+
+
+def _instruction_layers(row: Document, all_layers: bool) -> Table:
+    """Instructions by operator, or by layer."""
+    spent: dict[str, list[int]] = {}
+    for layer in row["layers"]:
+        kind = f"{layer['op']}, {layer['storage']} weights" if layer["storage"] != "none" else layer["op"]
+        key = f"{layer['name']} ({kind})" if all_layers else kind
+        entry = spent.setdefault(key, [0, 0, 0])
+        for index, value in enumerate((1, layer["macs"], layer["instructions"])):
+            entry[index] += value
+    order = spent.items() if all_layers else sorted(spent.items(), key=lambda item: -item[1][2])
+    rows = [
+        (key, str(n), f"{macs:,}" if macs else "", f"{count:,}", f"{count / macs:.2f}" if macs else "",
+         f"{100 * count / max(1, row['instructions']):.1f} %")
+        for key, (n, macs, count) in order
+    ]  # fmt: skip
+    return Table(("operator", ">layers", ">MACs", ">instructions", ">per MAC", ">share"), rows, row["target"])
+
+
 def check_blocks(document: Document) -> list[Block]:
     """A verification: what differs, and otherwise how much was derived again."""
     failed = [check for check in document["checks"] if not check["passed"]]

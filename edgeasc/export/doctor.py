@@ -111,7 +111,7 @@ def doctor(imports: bool = True) -> dict[str, Any]:
 def convert_dummy(
     form: Form = "int8", require: Collection[str] = (), converter: Converter = "direct"
 ) -> dict[str, Any]:
-    """Graph -> ONNX -> graph -> TFLite and C -> every installed runtime, for a small seeded network; the parity document.
+    """A small seeded network through ONNX, TFLite, C and every installed runtime; the parity document.
 
     Raises:
         MissingDependency: a required runtime or the converter is absent.

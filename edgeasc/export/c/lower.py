@@ -131,7 +131,7 @@ def _conv(node: Conv, graph: IntegerGraph, name: str) -> Step:
 
 
 def _check_rounding(node: Conv, source: QTensor, parameters: conv.ConvParameters) -> None:
-    """The kernels' fast forms hold accumulators below 2^30 (one bit less than int32), and total shifts of at least 1."""
+    """The kernels' fast forms hold accumulators below 2^30, one bit less than int32, and total shifts of at least 1."""
     bound = conv.accumulator_bound(node, source.zero_point)
     if parameters.form == "int8" and bool(np.any((bound >= MOST_ACCUMULATED) & (parameters.shift <= 0))):
         raise BadInput("C export", f"{node.name}: accumulators of 2^30 or more; its weights or biases are too large")

@@ -172,10 +172,11 @@ def _call(index: int, step: Step, program: Program, offsets: Mapping[str, str], 
     places["out"] = offsets[step.writes]
     arguments = re.sub(r"@(\w+)", lambda found: places[found[1]], step.call)
     size = program.sizes[step.writes]
+    # In a block of its own, or the compiler keeps the arguments of all layers on the stack at once.
     kept = f", weights {step.storage}" if step.storage != "none" else ""
     return [
         f"    /* {_comment(step.name)}: {step.op}{kept} */",
-        f"    {step.function}({arguments});",
+        f"    {{ {step.function}({arguments}); }}",
         f"    EA_AFTER({index}, {c_string(step.name)}, {offsets[step.writes]}, {size});",
     ]
 

@@ -1,0 +1,107 @@
+"""Firmware from a C folder: compiled for a core, linked for a chip's memory, weighed section by section."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from edgeasc.bench.mcu.boards import Board, Memory
+from edgeasc.errors import BadInput, MissingDependency
+from edgeasc.export.c.bundle import Bundle
+from edgeasc.export.c.source import ROUNDING
+
+COMPILER = "arm-none-eabi-gcc"
+INSTALL = "apt-get install gcc-arm-none-eabi"
+STACK_BYTES = 8192
+BUILD_SECONDS = 120.0
+FOLDER, SOURCES = "firmware", ("main.c", "startup.c")
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A linked image. `fits` is whether it went into the chip's own memory; `sections` are bytes by name."""
+
+    elf: Path
+    memory: Memory
+    fits: bool
+    sections: dict[str, int]
+    compiler: str
+
+    @property
+    def flash_bytes(self) -> int:
+        """Code, constants and the initial values of data."""
+        return sum(self.sections.get(name, 0) for name in (".text", ".rodata", ".ARM.exidx", ".data"))
+
+    @property
+    def ram_bytes(self) -> int:
+        """Data, arena and the stack that is set aside."""
+        return sum(self.sections.get(name, 0) for name in (".data", ".bss", ".arena", ".stack"))
+
+
+def build(bundle: Bundle, board: Board, folder: Path, optimise: str = "speed") -> Firmware:
+    """Compile and link `bundle` in `folder` for the chip of `board`, or else for all memory that the emulator has.
+
+    Raises:
+        MissingDependency: no cross compiler. BadInput: too large even for the emulator, or C that does not compile.
+    """
+    compiler = shutil.which(COMPILER)
+    if compiler is None:
+        raise MissingDependency(COMPILER, f"not installed; {INSTALL}")
+    for name, text in bundle.files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / FOLDER).mkdir(exist_ok=True)
+    for item in (resources.files("edgeasc.bench.mcu") / "firmware").iterdir():
+        (folder / FOLDER / item.name).write_text(item.read_text(encoding="utf-8"), encoding="utf-8")
+    elf, complaint = folder / "firmware.elf", ""
+    for memory in (board.memory, board.largest):
+        done = _compile(compiler, bundle, board, memory, folder, optimise)
+        if done.returncode == 0:
+            return Firmware(elf, memory, memory == board.memory, _sections(elf), _version(compiler))
+        complaint = done.stderr
+        if "overflowed" not in complaint:
+            break
+    lines = [line.strip() for line in complaint.splitlines() if "error" in line or "overflowed" in line]
+    why = lines[0].rsplit(": ", 1)[-1] if lines else "the compiler refuses it"
+    raise BadInput("firmware", f"{board.name}: {why}")
+
+
+def _compile(
+    compiler: str, bundle: Bundle, board: Board, memory: Memory, folder: Path, optimise: str
+) -> subprocess.CompletedProcess[str]:
+    places = {
+        "FLASH_ORIGIN": memory.flash_origin,
+        "FLASH_LENGTH": memory.flash_bytes,
+        "RAM_ORIGIN": memory.ram_origin,
+        "RAM_LENGTH": memory.ram_bytes,
+        "STACK_LENGTH": STACK_BYTES,
+    }
+    host = f"{bundle.facts['prefix']}_host.c"
+    sources = sorted(name for name in bundle.files if name.endswith(".c") and name != host)
+    command = [
+        compiler, *board.flags, "-O3" if optimise == "speed" else "-Os", "-std=gnu99", "-Wall", "-Wextra",
+        "-ffreestanding", "-ffunction-sections", "-fdata-sections", f"-DEA_ROUNDING={ROUNDING[bundle.facts['form']]}",
+        "-include", f"{FOLDER}/count.h", "-I.", *sources, *(f"{FOLDER}/{name}" for name in SOURCES),
+        "-nostdlib", "-Wl,--gc-sections", "-T", f"{FOLDER}/link.ld",
+        *(f"-Wl,--defsym={name}={value}" for name, value in places.items()), "-lgcc", "-o", "firmware.elf",
+    ]  # fmt: skip
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )  # fmt: skip
+
+
+def _sections(elf: Path) -> dict[str, int]:
+    done = subprocess.run(
+        ["arm-none-eabi-size", "-A", elf.name], cwd=elf.parent, capture_output=True, text=True, timeout=60, check=True
+    )
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return {row[0]: int(row[1]) for row in rows if len(row) == 3 and row[0].startswith(".") and row[1].isdecimal()}
+
+
+def _version(compiler: str) -> str:
+    done = subprocess.run([compiler, "-dumpversion"], capture_output=True, text=True, timeout=60, check=True)
+    return f"{COMPILER} {done.stdout.strip()}"

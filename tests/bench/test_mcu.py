@@ -1,0 +1,126 @@
+"""The firmware under emulation computes the reference's integers, counts the same every time, and fails in one line."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from graph_builder import bcresnet
+from one_op import random_conv, random_int8
+
+from edgeasc.bench.mcu import emulate
+from edgeasc.bench.mcu.bench import bench_cores
+from edgeasc.bench.mcu.boards import BOARDS, Memory
+from edgeasc.bench.mcu.emulate import bench_emulated
+from edgeasc.cli import main
+from edgeasc.errors import BadInput, ResourceExhausted
+from edgeasc.export.c.bundle import Bundle, bundle
+from edgeasc.graph.onnx_write import onnx_bytes
+from edgeasc.runtime.artefact import c_artefact
+
+pytestmark = pytest.mark.needs("arm-none-eabi-gcc", "qemu-system-arm")
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(onnx_bytes(bcresnet("int8")))
+    return path
+
+
+@pytest.mark.parametrize("form", ["int8", "island"])
+@pytest.mark.parametrize("core", list(BOARDS))
+def test_a_network_equals_the_reference_on_every_core(tmp_path, core, form):
+    (tmp_path / "model.onnx").write_bytes(onnx_bytes(bcresnet(form)))
+    document = bench_cores([tmp_path / "model.onnx"], [core])
+    (row,) = document["results"]
+    assert document["exit_code"] == 0 and row["equal"] == row["runs"] == 3 and row["origin"] == "emulated"
+    assert row["instructions"] == pytest.approx(sum(layer["instructions"] for layer in row["layers"]), abs=50)
+
+
+def test_counts_are_the_same_every_time(model):
+    first, second = (bench_cores([model], ["cortex-m4"])["results"][0] for _ in range(2))
+    assert first == second
+
+
+def test_the_arguments_of_all_layers_do_not_pile_up_on_the_stack(model):
+    (row,) = bench_cores([model], ["cortex-m4"])["results"]
+    assert 64 < row["stack_bytes"] < 2048
+
+
+def layer(density: float) -> Bundle:
+    rng = np.random.default_rng(5)
+    graph = random_conv(rng, (64, 4, 16), 64, (1, 1))
+    graph.nodes[0].weight[rng.random((64, 64, 1, 1)) >= density] = 0
+    return bundle(graph)
+
+
+def test_pruned_weights_save_flash_and_instructions():
+    values = random_int8(np.random.default_rng(6), 1, 64, 4, 16)
+    dense, sparse = (bench_emulated(c_artefact(layer(part)), "cortex-m4", values)[0] for part in (1.0, 0.11))
+    assert dense["instructions"] > 2 * sparse["instructions"]
+    assert dense["flash_bytes"] - sparse["flash_bytes"] > 2000  # of 4,096 weights; the sparse kernel itself is longer
+
+
+def test_a_network_too_large_for_the_chip_is_run_in_the_emulator_s_memory_and_says_so(model, monkeypatch):
+    small = replace(BOARDS["cortex-m4"], memory=Memory(0, 4096, 0x21000000, 4096))
+    monkeypatch.setitem(BOARDS, "cortex-m4", small)
+    (row,) = bench_cores([model], ["cortex-m4"])["results"]
+    assert row["equal"] == 3 and row["memory"].startswith("the emulator's own: too large for STM32L4R5")
+
+
+def test_a_network_too_large_for_the_emulator_is_refused_with_the_bytes(model, monkeypatch):
+    tiny = Memory(0, 4096, 0x21000000, 4096)
+    monkeypatch.setitem(BOARDS, "cortex-m4", replace(BOARDS["cortex-m4"], memory=tiny, largest=tiny))
+    document = bench_cores([model], ["cortex-m4"])
+    assert document["exit_code"] == BadInput.exit_code and "overflowed by" in document["results"][0]["error"]
+
+
+def test_firmware_that_hangs_is_ended():
+    text = layer(0.1)
+    hanging = text.files["scene.c"].replace(
+        "int8_t *const a = arena;", "int8_t *volatile a = arena; for (;;) a = arena;"
+    )
+    values = random_int8(np.random.default_rng(6), 1, 64, 4, 16)
+    broken = replace(text, files={**text.files, "scene.c": hanging})
+    with pytest.raises(ResourceExhausted, match="no end within 2 s"):
+        bench_emulated(c_artefact(broken), "cortex-m4", values, timeout=2.0)
+
+
+def test_firmware_that_faults_is_named():
+    text = layer(0.1)
+    faulty = text.files["scene.c"].replace("int8_t *const a = arena;", "int8_t *const a = arena; __builtin_trap();")
+    values = random_int8(np.random.default_rng(6), 1, 64, 4, 16)
+    broken = replace(text, files={**text.files, "scene.c": faulty})
+    with pytest.raises(ResourceExhausted, match="the firmware faulted"):
+        bench_emulated(c_artefact(broken), "cortex-m4", values)
+
+
+@pytest.mark.parametrize(
+    ("program", "package"), [("qemu-system-arm", "qemu-system-arm"), ("arm-none-eabi-gcc", "gcc-arm-none-eabi")]
+)
+def test_an_absent_tool_is_a_row_that_names_its_package(model, monkeypatch, program, package):
+    real = emulate.shutil.which
+    monkeypatch.setattr("shutil.which", lambda name: None if name == program else real(name))
+    document = bench_cores([model], ["cortex-m4"])
+    assert document["exit_code"] == 4 and f"apt-get install {package}" in document["results"][0]["error"]
+
+
+def test_a_tflite_file_has_no_c_and_is_refused(tmp_path):
+    from edgeasc.export.dummy import dummy_graph
+    from edgeasc.export.tflite import tflite_bytes
+
+    (tmp_path / "m.tflite").write_bytes(tflite_bytes(dummy_graph()))
+    document = bench_cores([tmp_path / "m.tflite"], ["cortex-m4"])
+    assert document["exit_code"] == 3 and "give its quantised .onnx" in document["results"][0]["error"]
+
+
+def test_the_command_shows_where_instructions_go(model, capsys):
+    assert main(["bench", str(model), "--target", "qemu:cortex-m4", "--all-layers"]) == 0
+    shown = capsys.readouterr().out
+    assert "stage4.2.pw (conv" in shown and "no latency" in shown
+
+
+def test_an_unknown_target_names_the_nearest(model, capsys):
+    assert main(["bench", str(model), "--target", "qemu:cortex-m44"]) == 2
+    assert "did you mean 'qemu:cortex-m4'" in capsys.readouterr().err
