@@ -118,7 +118,7 @@ def test_a_tflite_file_has_no_c_and_is_refused(tmp_path):
 def test_the_command_shows_where_instructions_go(model, capsys):
     assert main(["bench", str(model), "--target", "qemu:cortex-m4", "--all-layers"]) == 0
     shown = capsys.readouterr().out
-    assert "stage4.2.pw (conv" in shown and "no latency" in shown
+    assert "stage3.1.pw (conv" in shown and "no latency" in shown
 
 
 def test_an_unknown_target_names_the_nearest(model, capsys):
