@@ -111,7 +111,7 @@ def _before(story: Story) -> Scores | None:
 def _figures(story: Story) -> list[tuple[str, str, str]]:
     """The few numbers at the top: name, value, what it means."""
     overall = story.scores.overall
-    interval = f"{100 * overall.low:.1f} to {100 * overall.high:.1f} %, n\u00a0=\u00a0{overall.n}"
+    interval = f"{100 * overall.low:.1f} to {100 * overall.high:.1f} %, n = {overall.n}"
     rows = [("accuracy", percent(overall.accuracy), interval)]
     audit = story.audit
     if audit:
