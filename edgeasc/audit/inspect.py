@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from edgeasc.audit.measured import Measurement
     from edgeasc.audit.targets import Placed
 
+_NO_TARGET = (
+    "weights alone do not tell what a chip would run",
+    "generated C is not estimated but run: edgeasc bench --target qemu:cortex-m4",
+)
 OWN_MARK = "edgeasc.form"  # metadata of every file that edgeasc writes
 
 
@@ -84,7 +88,7 @@ def inspect(
     document = replace(document, limits=judge(document, budget, dict(limits or {})))
     if found.model is None:
         if targets:
-            raise BadInput("target", "weights alone do not tell what a chip would run", artefact.path)
+            raise BadInput("target", _NO_TARGET[artefact.kind == "c"], artefact.path)
         return document
     placed = _on_targets(document, artefact, found, targets, measurements)
     return replace(document, targets=placed, findings=lint(found.model, document, placed))
@@ -152,6 +156,11 @@ def _count(artefact: Artefact) -> _Found:
 
         count, _ = count_weights(artefact.payload, artefact.path)
         return _Found(count, count, "weights alone", own=False, has_operators=False)
+    if artefact.kind == "c":
+        from edgeasc.audit.c_count import count_c
+
+        network, raw, ends = count_c(artefact.payload)
+        return _Found(network, raw, ends, own=True)
     if artefact.kind == "tflite":
         from edgeasc.graph.tflite_read import read_tflite
 

@@ -13,6 +13,7 @@ from edgeasc.export.c.memory import Layout, lay_out
 from edgeasc.export.c.program import Port, Program
 from edgeasc.export.c.source import c_files
 from edgeasc.files import read_bytes, sha256, write_json, write_text
+from edgeasc.graph.count import GraphCount, count
 from edgeasc.graph.model import IntegerGraph
 
 SCHEMA = 1
@@ -43,7 +44,7 @@ def bundle(graph: IntegerGraph) -> Bundle:
     program = lower(graph)
     layout = lay_out(program)
     files = c_files(program, layout, PREFIX)
-    return Bundle(files, _facts(program, layout, files))
+    return Bundle(files, _facts(program, layout, count(graph), files))
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -91,7 +92,7 @@ def _json_object(payload: bytes, path: Path) -> dict[str, Any]:
     return document
 
 
-def _facts(program: Program, layout: Layout, files: dict[str, str]) -> dict[str, Any]:
+def _facts(program: Program, layout: Layout, counts: GraphCount, files: dict[str, str]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "kind": "c",
@@ -102,17 +103,26 @@ def _facts(program: Program, layout: Layout, files: dict[str, str]) -> dict[str,
         "arena_bytes": layout.arena_bytes,
         "live_bytes": layout.live_bytes,
         "constant_bytes": program.constant_bytes,
+        "arrays": {array.name: array.role for array in program.arrays},
         "layers": [
             {
                 "name": step.name,
                 "op": step.op,
+                "output_shape": list(counted.output_shape),
                 "function": step.function,
                 "storage": step.storage,
+                "arrays": [array.name for array in step.arrays],
+                "weights": counted.weights,
+                "nonzero_weights": counted.nonzero_weights,
+                "parameters": counted.parameters,
+                "nonzero": counted.nonzero,
+                "bytes": counted.bytes,
+                "biases": counted.biases,
+                "nonzero_biases": counted.nonzero_biases,
                 "macs": step.macs,
-                "weight_bytes": sum(array.bytes for array in step.arrays if array.role == "weights"),
-                "other_bytes": sum(array.bytes for array in step.arrays if array.role != "weights"),
+                "activation_bytes": counted.activation_bytes,
             }
-            for step in program.steps
+            for step, counted in zip(program.steps, counts.layers, strict=True)
         ],
         "metadata": dict(sorted(program.metadata.items())),
         "files": {name: sha256(text.encode()) for name, text in sorted(files.items())},
