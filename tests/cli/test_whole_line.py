@@ -58,9 +58,11 @@ def test_audit_of_the_run_knows_the_papers_rule(line: Path, capsys: pytest.Captu
     assert rule["bytes"] == kept["elements"] + 2 * others["elements"]
 
 
-def test_audit_of_a_float_run_says_what_is_missing(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = call(capsys, "audit", line / "float")
-    assert (code, "compress it first" in err) == (3, True)
+def test_audit_of_a_float_run_counts_its_weights(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (model,) = document(capsys, "audit", line / "float")["models"]
+    float_bytes = 4 * model["parameters"]["total"]
+    assert model["format"] == "run" and model["parameters"]["bytes"] == float_bytes
+    assert model["parameters"]["total"] > 1000
 
 
 def test_evaluate_scores_a_run_on_its_own_test_clips(
