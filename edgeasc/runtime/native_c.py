@@ -1,7 +1,7 @@
 """Generated C on the host, behind the worker's `Backend`: compiled in a temporary folder, run as a process of its own.
 
-Built with the address and undefined-behaviour sanitisers where the compiler brings them, so that an access outside the
-arena ends the run instead of passing unseen.
+Only C that edgeasc writes is compiled: see `export.c.genuine`. It is built with the address and undefined-behaviour
+sanitisers where the compiler brings them, so that an access outside the arena ends the run instead of passing unseen.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeasc.export.c.bundle import Bundle, parse_payload
+from edgeasc.export.c.genuine import check_genuine
 from edgeasc.runtime.backends import Array, Info, Port
 from edgeasc.runtime.catalogue import compilers
 
@@ -28,6 +29,7 @@ class NativeCBackend:
 
     def __init__(self, payload: bytes, sanitise: bool = True) -> None:
         bundle = parse_payload(payload)
+        check_genuine(bundle)
         facts = bundle.facts
         self._folder = tempfile.TemporaryDirectory(prefix="edgeasc-c-")
         program, compiler, checked = build_host(bundle, Path(self._folder.name), sanitise)

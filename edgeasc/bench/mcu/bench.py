@@ -53,8 +53,11 @@ def _measure(path: Path, core: str, clips: int, optimise: str, timeout: float) -
     if artefact.kind != "c":
         raise BadInput("bench", f"a {artefact.kind} model has no C; give its quantised .onnx or its run", path)
     from edgeasc.export.c.bundle import parse_payload
+    from edgeasc.export.c.genuine import check_genuine
 
-    shape = parse_payload(artefact.payload).facts["input"]["shape"]
+    given = parse_payload(artefact.payload)
+    check_genuine(given)  # firmware under emulation can read and write files here
+    shape = given.facts["input"]["shape"]
     inputs = np.random.default_rng(0).integers(-128, 128, (clips, *shape[1:]), dtype=np.int8)
     row, _ = bench_emulated(artefact, core, inputs, optimise=optimise, timeout=timeout)
     return row | {"equal": None}

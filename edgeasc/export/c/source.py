@@ -25,10 +25,17 @@ def c_files(program: Program, layout: Layout, prefix: str = "scene") -> dict[str
         "weights.h": _weights_header(program.arrays),
         "weights.c": _weights(program.arrays),
         **{name: kernel_text(name) for name in names},
-        f"{prefix}_host.c": _host(prefix),
+        f"{prefix}_host.c": host_program(prefix),
         "Makefile": _makefile(program, prefix),
         "CMakeLists.txt": _cmake(program, prefix),
     }
+
+
+def kernel_names() -> frozenset[str]:
+    """The files of the kernel library."""
+    return frozenset(
+        item.name for item in (resources.files("edgeasc.export.c") / "kernels").iterdir() if item.is_file()
+    )
 
 
 def kernel_text(name: str) -> str:
@@ -216,7 +223,8 @@ def _rows(numbers: Iterable[int]) -> Iterable[str]:
     yield line
 
 
-def _host(prefix: str) -> str:
+def host_program(prefix: str) -> str:
+    """A program for the host: raw int8 inputs from standard input, raw int8 logits to standard output."""
     upper = prefix.upper()
     head = _head("Runs the network on inputs from standard input: raw int8 in, raw int8 logits out.")
     return f"""{head}#include <stdio.h>

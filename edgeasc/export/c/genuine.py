@@ -1,0 +1,79 @@
+"""Whether a C folder is made of what edgeasc writes, and of nothing else: asked before any of it is compiled and run.
+
+The kernels have to be this version's, to the letter. The files that differ from network to network consist of lines of
+a few known shapes: numbers, calls of kernels, names. Digests would not do: whoever changes a file writes its digest.
+"""
+
+from __future__ import annotations
+
+import re
+
+from edgeasc.errors import BadInput
+from edgeasc.export.c.bundle import PREFIX, Bundle
+from edgeasc.export.c.source import host_program, kernel_names, kernel_text
+
+_VERSION = re.compile(r"^/\* .* Written by edgeasc [0-9A-Za-z.+-]*; do not edit\. \*/$", re.MULTILINE)
+_NUMBER = r"\(?-?[0-9]+(?: - 1\))?\)?"
+_STRING = r'"(?:[^"\\\n]|\\[0-7]{3}|\\["\\?])*"'
+_PLACE = r"(?:a \+ [0-9]+|[a-z][A-Za-z0-9_]*|&r_[A-Za-z0-9_]+)"
+_VALUE = rf"(?:{_PLACE}|-?[0-9]+|\(ea_[a-z]+\)\{{-?[0-9]+(?:, -?[0-9]+)*\}})"
+_COMMENT = r"/\* [^*\n]*(?:\*(?! ?/)[^*\n]*)* \*/"
+_LINES = {
+    "weights.c": (
+        r'#include "weights\.h"', r"const u?int(?:8|16|32)_t \w+\[[0-9]+\] = \{", r"\};",
+        rf" +{_NUMBER},(?: {_NUMBER},)*",
+    ),
+    "weights.h": (
+        r"#ifndef WEIGHTS_H", r"#define WEIGHTS_H", r"#include <stdint\.h>", r"#endif",
+        r"extern const u?int(?:8|16|32)_t \w+\[[0-9]+\];",
+    ),
+    "scene.h": (
+        r"#(?:ifndef|define) SCENE_H", r"#include <stdint\.h>", r"#ifdef __cplusplus", r"#endif",
+        r'extern "C" \{', r"\}",
+        r"#define SCENE_[A-Z_]+ \(?-?[0-9][0-9a-fpx.+-]*\)?(?: /\* [0-9.e+-]+ \*/)?",
+        r"extern const char \*const scene_labels\[SCENE_CLASSES\];",
+        r"(?:int|int8_t \*|void|const int8_t \*) ?scene_(?:init|input|run|output)\((?:const )?void \*arena\);",
+    ),
+    "scene.c": (
+        r'#include "(?:scene|ea_kernels|weights)\.h"', r"#ifndef EA_AFTER", r"#endif",
+        r"#define EA_AFTER\(layer, name, output, bytes\)", r"const char \*const scene_labels\[SCENE_CLASSES\] = \{", rf"    {_STRING},", r"\};",
+        r"static const ea_(?:requant|resnorm_constants) r_\w+ = \{(?:\w+|-?[0-9]+|INT64_C\(-?[0-9]+\))"
+        r"(?:, (?:\w+|-?[0-9]+|INT64_C\(-?[0-9]+\)))*\};",
+        r"(?:int|int8_t \*|void|const int8_t \*) ?scene_(?:init|input|run|output)\((?:const )?void \*arena\)", r"[{}]",
+        r"    return arena && \(uintptr_t\)arena % 8 == 0 \? 0 : -1;",
+        r"    return \((?:const )?int8_t \*\)arena \+ [0-9]+;", r"    int8_t \*const a = arena;",
+        rf"    \{{ ea_[a-z0-9_]+\({_VALUE}(?:, {_VALUE})*\); \}}",
+        rf"    EA_AFTER\([0-9]+, {_STRING}, a \+ [0-9]+, [0-9]+\);",
+    ),
+}  # fmt: skip
+
+
+def check_genuine(bundle: Bundle) -> None:
+    """Refuse to go on with C that edgeasc does not write.
+
+    Raises:
+        BadInput: a file, or a line of one, that is none of ours.
+    """
+    host = f"{PREFIX}_host.c"
+    for name, text in bundle.files.items():
+        if name in kernel_names():
+            if text != kernel_text(name):
+                raise BadInput("C folder", f"{name} is not this version's; it is not compiled here")
+        elif name == host:
+            if _plain(text) != _plain(host_program(PREFIX)):
+                raise BadInput("C folder", f"{name} is not what edgeasc writes; it is not compiled here")
+        elif name in _LINES:
+            _check_lines(name, text)
+        elif name not in ("Makefile", "CMakeLists.txt"):  # which are not used here
+            raise BadInput("C folder", f"{name!r} is no file of ours; it is not compiled here")
+
+
+def _plain(text: str) -> str:
+    return _VERSION.sub("", text)
+
+
+def _check_lines(name: str, text: str) -> None:
+    known = re.compile("|".join((*_LINES[name], _COMMENT, r" *" + _COMMENT)))
+    for number, line in enumerate(_plain(text).split("\n"), start=1):
+        if line and known.fullmatch(line) is None:
+            raise BadInput("C folder", f"{name} line {number} is not what edgeasc writes; it is not compiled here")
