@@ -6,6 +6,7 @@ import re
 
 from edgeasc.errors import UsageError
 
+LARGEST = 2**53  # beyond it a float is no longer exact
 UNITS = {"": 1, "b": 1, "kib": 1024, "kb": 1000, "mib": 1024**2, "mb": 1000**2}
 
 
@@ -18,10 +19,10 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     if match is None or match[2].lower() not in UNITS:
         raise UsageError("size", f"{text!r} is not a size; write bytes or a unit, like 61440, 128KiB or 128kB")
-    size = int(float(match[1]) * UNITS[match[2].lower()])
-    if size <= 0:
-        raise UsageError("size", f"{text!r} is not a positive size")
-    return size
+    size = float(match[1]) * UNITS[match[2].lower()]
+    if not 1 <= size <= LARGEST:
+        raise UsageError("size", f"{text!r} is not a size between one byte and 2^53")
+    return int(size)
 
 
 def format_size(size: int) -> str:

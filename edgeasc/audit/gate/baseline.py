@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 import edgeasc
+from edgeasc.audit.gate.config import MOST
 from edgeasc.audit.gate.document import GateReport, Measured, ModelGate
 from edgeasc.audit.gate.quantities import known, quantity
 from edgeasc.errors import BadInput, CheckFailed, UsageError
@@ -22,8 +23,8 @@ from edgeasc.specs import Spec, parse_spec
 SCHEMA = 1
 KIND = "edgeasc baseline"
 MAX_BYTES = 64 * 2**20
-_Count = Annotated[int, Field(ge=0, strict=True)]
-_Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=0, le=MOST, strict=True)]
+_Number = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
 
 
 class LayerRow(Spec):

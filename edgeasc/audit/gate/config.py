@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NAME = "edgeasc.toml"
 BASELINE = "edgeasc.baseline.json"
 _TIMES = {"us": 1, "ms": 1_000, "s": 1_000_000}
+MOST = 2**53  # beyond it a float is no longer exact; no limit, count or time is meant to be larger
 
 
 def _size(value: Any) -> int:
@@ -40,23 +41,24 @@ def _count(value: Any) -> int:
         return _whole(value)
     match = re.fullmatch(r"\s*([\d_,]*\d(?:\.\d+)?)\s*([kM]?)\s*", value)
     number = float(re.sub("[_,]", "", match[1])) * {"": 1, "k": 1e3, "M": 1e6}[match[2]] if match else 0.0
-    if not number or number != round(number):
+    if not 0 < number <= MOST or number != round(number):
         raise ValueError(f"{value!r} is not a count; write a number like 30000000, 500k or 30M")
     return round(number)
 
 
 def _whole(value: Any) -> int:
-    if type(value) is not int or value <= 0:
-        raise ValueError(f"{value!r} is not a positive whole number")
+    if type(value) is not int or not 0 < value <= MOST:
+        raise ValueError("not a positive whole number, or larger than 2^53")
     return value
 
 
 def _time(value: Any) -> int:
     """Microseconds; a bare number would leave its unit to guess, so that there is none."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*", value) if isinstance(value, str) else None
-    if match is None or not round(float(match[1]) * _TIMES[match[2]]):
+    number = float(match[1]) * _TIMES[match[2]] if match else 0.0
+    if not 0.5 < number <= MOST:
         raise ValueError(f'{value!r} is not a time; write a number and a unit, like "80 ms", "900 us" or "1.5 s"')
-    return round(float(match[1]) * _TIMES[match[2]])
+    return round(number)
 
 
 def _share(value: Any) -> float:

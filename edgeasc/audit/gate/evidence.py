@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from edgeasc.audit.gate.artefacts import Listed
+from edgeasc.audit.gate.config import MOST
 from edgeasc.audit.gate.document import Measured, Unknown
 from edgeasc.audit.gate.quantities import FROM_EVALUATION
 from edgeasc.errors import BadInput
@@ -29,7 +30,8 @@ def evaluation_numbers(listed: Listed, root: Path, digest: str) -> dict[str, Num
     found = _document(path, "evaluation", digest)
     if isinstance(found, Unknown):
         return dict.fromkeys(FROM_EVALUATION, found)
-    seeds = ", ".join(str(seed) for seed in found.get("seeds") or ()) or "not known"
+    listed_seeds = found.get("seeds")
+    seeds = ", ".join(map(str, listed_seeds)) if isinstance(listed_seeds, list) and listed_seeds else "not known"
     said = f"n {found.get('n')}, {found.get('split')}, seeds {seeds}"
     numbers: dict[str, Number] = {
         "accuracy": _accuracy(found, path, said),
@@ -57,7 +59,7 @@ def _document(path: Path, what: str, digest: str) -> dict[str, Any] | Unknown:
 
 def _accuracy(document: dict[str, Any], path: Path, detail: str, key: str = "accuracy") -> Number:
     value, n = document.get(key), document.get("n")
-    if not _is_share(value) or type(n) is not int or n < 1:
+    if not _is_share(value) or not _is_number_of_clips(n):
         return Unknown(f"evaluation: {path.as_posix()}: {key} or n is no number", BadInput.exit_code)
     surely = wilson_lower(value, n) if key == "accuracy" else None
     return Measured(value, "evaluated", detail, surely)
@@ -71,7 +73,7 @@ def _worst(document: dict[str, Any], path: Path, key: str) -> Number:
     rows = []
     for label, group in groups.items():
         value, n = (group.get("accuracy"), group.get("n")) if isinstance(group, dict) else (None, None)
-        if not _is_share(value) or type(n) is not int or n < 1:
+        if not _is_share(value) or not _is_number_of_clips(n):
             return Unknown(f"{where}: {key} {label!r} has no accuracy and n", BadInput.exit_code)
         rows.append((float(value), label, n))
     if not rows:
@@ -82,6 +84,10 @@ def _worst(document: dict[str, Any], path: Path, key: str) -> Number:
 
 def _is_share(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.0 <= value <= 1.0
+
+
+def _is_number_of_clips(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 1 <= value <= MOST
 
 
 def wilson_lower(share: float, n: int) -> float:
@@ -101,7 +107,8 @@ def parity_number(listed: Listed, root: Path, digest: str) -> Number:
     except BadInput as error:
         return Unknown(f"parity: {error.path}: {error.why}", error.exit_code)
     entries = manifest.get("files") if isinstance(manifest, dict) else None
-    files = {entry.get("sha256") for entry in entries or () if isinstance(entry, dict)}
+    entries = entries if isinstance(entries, list) else []
+    files = [entry.get("sha256") for entry in entries if isinstance(entry, dict)]
     if digest not in files or own not in files:
         return Unknown(f"{where}: the manifest beside it is of other files than these; export anew")
     return _rungs(report, where, listed.limits.parity)
@@ -133,7 +140,7 @@ def bench_rows(listed: Listed, root: Path, digest: str) -> tuple[list[dict[str, 
             continue
         for row in _bench_rows(document):
             median = row.get("median_us")
-            good = isinstance(median, (int, float)) and not isinstance(median, bool) and 0 < median < math.inf
+            good = isinstance(median, (int, float)) and not isinstance(median, bool) and 0 < median <= MOST
             if good and row.get("sha256") == digest and row.get("origin") == "measured":
                 rows.append(row)
     return rows, notes

@@ -5,10 +5,11 @@ from __future__ import annotations
 from edgeasc.audit.gate.artefacts import Listed
 from edgeasc.audit.gate.collect import Collected
 from edgeasc.audit.gate.config import Config, RatchetSpec
-from edgeasc.audit.gate.document import Check, Measured, Status
+from edgeasc.audit.gate.document import Check, Measured, Status, Unknown
 from edgeasc.audit.gate.evidence import Number
 from edgeasc.audit.gate.quantities import Quantity, known, show
 
+_GONE = Unknown("the baseline has it, and no rule or target that is listed gives it any more")
 EPSILON = 1e-9  # accuracies are quotients of whole numbers
 
 
@@ -74,11 +75,11 @@ def judge_ratchet(ratchet: RatchetSpec, before: dict[str, float], found: Collect
     """No number of the ratchet is worse than `before` by more than its tolerance."""
     checks = []
     for name in ratchet.numbers:
-        if name in before and name in found.numbers:
+        if name in before:
             kind, tolerance = known(name), ratchet.tolerance.get(name, 0.0)
             allowed = before[name] * (1 + tolerance if kind.best == "least" else 1 - tolerance)
             allowed = allowed if kind.unit == "share" else int(allowed)
-            checks.append(judge(name, allowed, found.numbers[name], None, "ratchet"))
+            checks.append(judge(name, allowed, found.numbers.get(name, _GONE), None, "ratchet"))
     return tuple(checks)
 
 

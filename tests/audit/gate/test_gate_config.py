@@ -121,3 +121,15 @@ def test_paths_start_at_the_configuration(tmp_path: Path, monkeypatch: pytest.Mo
     (listed,) = find_artefacts(read_config(path))
     assert listed.name == "models/scene.tflite"
     assert listed.place.is_file()
+
+
+NINES = "9" * 400  # more than any float holds
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [f"parameters = {NINES}", f'macs = "{NINES}M"', f'file = "{NINES} kB"', f'latency = {{ host = "{NINES} ms" }}'],
+)
+def test_a_limit_beyond_all_numbers_is_refused(tmp_path: Path, limit: str) -> None:
+    with pytest.raises(UsageError, match=r"models\.0\.limits"):
+        read_config(repository(tmp_path, limit))

@@ -187,3 +187,36 @@ def test_a_latency_of_something_else_is_none(tmp_path: Path, row: dict[str, Any]
     bench(tmp_path, {"runtime": "litert"} | row)
     (found,) = checks(path).values()
     assert found.status == "unknown"
+
+
+HUGE = 10**400  # more than any float holds
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"n": HUGE}, {"accuracy": float("nan")}, {"accuracy": HUGE}, {"per_class": {"bus": {"accuracy": 0.9, "n": HUGE}}}],
+)
+def test_numbers_that_no_evaluation_gives_are_not_known(tmp_path: Path, changes: dict[str, Any]) -> None:
+    path = repository(tmp_path, "accuracy = 0.5\nworst_class_accuracy = 0.5")
+    evaluation(tmp_path, **changes)
+    assert {item.exit_code for item in checks(path).values() if item.status == "unknown"} == {3}
+
+
+def test_seeds_that_are_no_list_are_not_known(tmp_path: Path) -> None:
+    path = repository(tmp_path, "accuracy = 0.5")
+    evaluation(tmp_path, seeds=5)
+    assert checks(path)["accuracy"].detail == "n 200, test: fold 1, seeds not known"
+
+
+def test_a_time_beyond_all_measure_is_not_believed(tmp_path: Path) -> None:
+    path = repository(tmp_path, 'latency = { host = "1 ms" }')
+    bench(tmp_path, {"runtime": "litert", "median_us": HUGE})
+    assert checks(path)["latency host"].status == "unknown"
+
+
+@pytest.mark.parametrize("files", [5, {}, [{"sha256": [1]}], [{"sha256": {}}]])
+def test_a_manifest_of_another_shape_proves_nothing(tmp_path: Path, files: Any) -> None:
+    path = repository(tmp_path, "parity = true")
+    export(tmp_path, {"tflm": True})
+    (tmp_path / "models" / "manifest.json").write_text(json.dumps({"schema": 1, "files": files}))
+    assert checks(path)["parity"].status == "unknown"

@@ -104,3 +104,18 @@ def test_a_new_model_has_nothing_to_hold_on_to(tmp_path: Path) -> None:
     kept(tmp_path, repository(tmp_path))
     model = only(check(repository(tmp_path, entry='name = "new"'), ratchet=True))
     assert (model.passed, model.known) == (True, False)
+
+
+@pytest.mark.parametrize("number", ["deployed bytes", "target cortex-m4"])
+def test_a_number_whose_rule_or_target_is_no_longer_listed_fails(tmp_path: Path, number: str) -> None:
+    head = f'[ratchet]\nnumbers = ["{number}"]'
+    config = kept(tmp_path, repository(tmp_path, "", head), **{number: 1})
+    (found,) = checks(config, ratchet=True).values()
+    assert (found.status, found.passed) == ("unknown", False)
+
+
+@pytest.mark.parametrize("mark", [1e308, 10**400])
+def test_a_mark_beyond_all_numbers_is_no_baseline(tmp_path: Path, mark: float) -> None:
+    config = kept(tmp_path, repository(tmp_path), file=mark)
+    with pytest.raises(BadInput):
+        check(config, ratchet=True)
