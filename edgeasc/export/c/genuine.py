@@ -36,7 +36,8 @@ _LINES = {
     ),
     "scene.c": (
         r'#include "(?:scene|ea_kernels|weights)\.h"', r"#ifndef EA_AFTER", r"#endif",
-        r"#define EA_AFTER\(layer, name, output, bytes\)", r"const char \*const scene_labels\[SCENE_CLASSES\] = \{", rf"    {_STRING},", r"\};",
+        r"#define EA_AFTER\(layer, name, output, bytes\)",
+        r"const char \*const scene_labels\[SCENE_CLASSES\] = \{", rf"    {_STRING},", r"\};",
         r"static const ea_(?:requant|resnorm_constants) r_\w+ = \{(?:\w+|-?[0-9]+|INT64_C\(-?[0-9]+\))"
         r"(?:, (?:\w+|-?[0-9]+|INT64_C\(-?[0-9]+\)))*\};",
         r"(?:int|int8_t \*|void|const int8_t \*) ?scene_(?:init|input|run|output)\((?:const )?void \*arena\)", r"[{}]",
