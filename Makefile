@@ -57,16 +57,17 @@ base-%:
 
 .venv-base-%/ready: setup.cfg constraints.txt
 	$(PYTHON) -m venv .venv-base-$*
-	.venv-base-$*/bin/python -m pip install -q -c constraints.txt pytest pytest-timeout hypothesis
+	.venv-base-$*/bin/python -m pip install -q -c constraints.txt pytest pytest-timeout pytest-xdist hypothesis
 	@touch $@
 
-# Always tested again; skips are judged as on a developer's machine, since the extras are left out on purpose.
+# Always tested again, without the tests marked slow, whose claims do not hang on the version of Python. Skips are judged
+# as on a developer's machine, since the extras are left out on purpose.
 .venv-base-%/tested: .venv-base-%/ready FORCE
 	rm -rf build/lib build/bdist*
 	.venv-base-$*/bin/python -m pip wheel -q --no-deps -w build/wheel-$* .
 	.venv-base-$*/bin/python -m pip install -q -c constraints.txt --force-reinstall --no-deps build/wheel-$*/edgeasc-*.whl
 	.venv-base-$*/bin/python -m pip install -q -c constraints.txt edgeasc
-	CI= .venv-base-$*/bin/pytest $(BASE_TESTS)
+	CI= .venv-base-$*/bin/pytest -n 2 -m 'not slow' $(BASE_TESTS)
 
 .PHONY: FORCE
 FORCE:

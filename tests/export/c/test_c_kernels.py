@@ -10,7 +10,7 @@ from edgeasc.export.c.lower import lower
 from edgeasc.graph.model import Add, Logistic, MaxPool, Mean, Mul, ResNorm, Rsqrt, Silu, Sub
 from edgeasc.graph.reference import run
 
-pytestmark = pytest.mark.needs("gcc")
+pytestmark = [pytest.mark.needs("gcc"), pytest.mark.slow]  # a compilation each
 FORMS = ["int8", "island"]
 CONVOLUTIONS = {
     "pointwise": {"source_shape": (7, 4, 9), "channels": 5, "kernel": (1, 1)},
