@@ -130,6 +130,8 @@ class ModelAudit:
         best_peak_bytes: the same in the best order of the operators that was found; `best_peak_exact` says that no
             order needs less. best_order: that order by operator names, empty where the stored order is as good.
         unknown: operators whose multiply-accumulates nobody counted, so that `macs` is a lower bound.
+        hidden: numbers in bodies and attributes that are not looked into, so that sizes are lower bounds.
+        partial: why multiply-accumulates and RAM are lower bounds: open shapes, bodies.
         has_operators: false for weights alone, which tell neither multiply-accumulates nor RAM.
         targets: what was asked about chips, in the order asked. findings: advice, which changes no verdict.
     """
@@ -158,6 +160,8 @@ class ModelAudit:
     best_peak_exact: bool = True
     best_order: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    hidden: int = 0
+    partial: str = ""
     has_operators: bool = True
     targets: tuple[TargetAudit, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -171,6 +175,7 @@ class ModelAudit:
         """This part of the report, keys in the order of the document."""
         document = asdict(self)
         arena = document.pop("arena")
+        del document["hidden"], document["partial"]  # the notes say it in words
         targets = [{"name": "tflm", "origin": "measured", "ram_bytes": arena["bytes"]}] if arena["bytes"] else []
         targets += [target.to_json() for target in self.targets]
         document["layers"] = [asdict(layer) for layer in self.layers]

@@ -18,6 +18,7 @@ from edgeasc.audit.lint import lint
 from edgeasc.audit.rules import Rule, apply, read_inventory
 from edgeasc.audit.sharing import count_graph, merge_layers, share_bands
 from edgeasc.audit.stored_count import StoredCount, count_stored
+from edgeasc.audit.stored_notes import lower_bound
 from edgeasc.audit.target_document import TargetAudit
 from edgeasc.errors import BadInput, EdgeascError
 from edgeasc.files import read_bytes
@@ -83,6 +84,8 @@ def inspect(
         rules=tuple(_rule_size(rule, artefact, path, found) for rule in rules),
         notes=(*count.notes, *_file_notes(artefact)),
         unknown=tuple(sorted(count.unknown)),
+        hidden=found.model.hidden if found.model else 0,
+        partial=lower_bound(found.model) if found.model and not own else "",
         has_operators=found.has_operators,
     )
     document = replace(document, limits=judge(document, budget, dict(limits or {})))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from edgeasc.audit.document import Limit, ModelAudit, RuleSize
 from edgeasc.errors import BadInput, UsageError
 from edgeasc.sizes import parse_size
 from edgeasc.specs import nearest
 
+_Needs = Literal["operations", "memory", "size", "file"]  # what must be known in full
+_OPERATIONS: _Needs = "operations"
+_SIZE: _Needs = "size"
+_FILE: _Needs = "file"
+_NEEDS: dict[str, _Needs] = {"macs": "operations", "ram": "memory", "parameters": "size"}
 LIMITS = {
     "file": "bytes of the file",
     "gzip": "bytes of the file after gzip -9",
@@ -38,7 +44,7 @@ def parse_limits(texts: Sequence[str]) -> dict[str, int]:
 def judge(audit: ModelAudit, budget: int | None, named: dict[str, int]) -> tuple[Limit, ...]:
     """The verdicts on `audit`: its rules' own limits, `budget` in place of their bytes, and each named limit.
 
-    A limit on multiply-accumulates is not met where operators are unknown: what nobody counted cannot pass.
+    What nobody counted cannot pass: a limit is not met where operators, shapes or parts of the file are not known.
 
     Raises:
         BadInput: a limit on a number that this file does not give.
@@ -50,7 +56,7 @@ def judge(audit: ModelAudit, budget: int | None, named: dict[str, int]) -> tuple
             value = rule_value(rule, what)
             if value is None:
                 raise BadInput("rule", f"{name}: weights alone do not tell the operations", audit.path)
-            limits.append(_judged(audit, name, allowed, value, what == "MACs"))
+            limits.append(_judged(audit, name, allowed, value, _OPERATIONS if what == "MACs" else _SIZE))
     values = {
         "file": audit.file_bytes,
         "gzip": audit.gzip_bytes,
@@ -64,7 +70,7 @@ def judge(audit: ModelAudit, budget: int | None, named: dict[str, int]) -> tuple
         if value is None:
             why = audit.arena.why if name == "arena" else "weights alone do not tell it"
             raise BadInput("limit", f"{name} is not known: {why}", audit.path)
-        limits.append(_judged(audit, name, allowed, value, name == "macs"))
+        limits.append(_judged(audit, name, allowed, value, _NEEDS.get(name, _FILE)))
     return tuple(limits)
 
 
@@ -77,7 +83,7 @@ def judge_together(models: Sequence[ModelAudit], budget: int | None) -> tuple[Li
         for what, limit in allowed.items() if rule.scope == "system" else ():
             found = [rule_value(each, what) or 0 for each in rules]
             value = max(found) if what == "weight bits" else sum(found)
-            unknown = what == "MACs" and any(model.unknown for model in models)
+            unknown = not all(_is_whole(model, _OPERATIONS if what == "MACs" else _SIZE) for model in models)
             limits.append(Limit(f"{rule.name} {what}, together", limit, value, value <= limit and not unknown))
     return tuple(limits)
 
@@ -89,8 +95,21 @@ def rule_value(rule: RuleSize, what: str) -> int | None:
     return {"bytes": rule.bytes, "parameters": rule.parameters, "weight bits": rule.weight_bits}[what]
 
 
-def _judged(audit: ModelAudit, name: str, limit: int, value: int, operations: bool) -> Limit:
-    return Limit(name, limit, value, value <= limit and not (operations and audit.unknown))
+def _judged(audit: ModelAudit, name: str, limit: int, value: int, needs: _Needs) -> Limit:
+    return Limit(name, limit, value, value <= limit and _is_whole(audit, needs))
+
+
+def _is_whole(audit: ModelAudit, needs: _Needs) -> bool:
+    """Whether a number is more than a lower bound."""
+    match needs:
+        case "operations":
+            return not (audit.unknown or audit.partial)
+        case "memory":
+            return not audit.partial
+        case "size":
+            return not audit.hidden
+        case _:
+            return True
 
 
 def _parse_count(text: str) -> int:

@@ -95,12 +95,15 @@ def _merge(weights: list[StoredTensor]) -> StoredTensor | None:
     alike = all(item.data is not None and item.shape == first.shape and item.dtype == "int8" for item in weights)
     if not alike or not first.shape or any(item.zero_points.any() for item in weights):
         return None
-    absolute = np.stack([np.abs(np.asarray(item.data, np.int16)).reshape(first.shape) for item in weights])
-    union = absolute.max(axis=0)
+    values = np.stack([np.asarray(item.data, np.int16).reshape(item.shape) for item in weights])
     axis = first.axis + 1
-    others = tuple(number for number in range(1, absolute.ndim) if number != axis)
-    same = (absolute == union).all(axis=others) | ~absolute.any(axis=others)  # [bands, channels]
-    if not same.all():
+    others = tuple(number for number in range(1, values.ndim) if number != axis)
+    used = values.any(axis=others, keepdims=True)  # [bands, channels]
+    pattern = np.take_along_axis(values, used.argmax(axis=0, keepdims=True), axis=0)[
+        0
+    ]  # of the first band that has any
+    same, turned = (values == pattern).all(axis=others), (values == -pattern).all(axis=others)
+    if not (same | turned | ~used.reshape(same.shape)).all():
         return None
-    data = union.ravel()
+    data = np.abs(pattern).ravel()
     return replace(first, name=_BAND.sub(r"\1", first.name), data=data, content=sha256(data.tobytes()))

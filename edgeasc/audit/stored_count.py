@@ -222,6 +222,8 @@ class _Parameters:
                     continue
                 owner, role = self.role(number, place)
                 kind = role or _kind_alone(tensor)
+                if kind == TABLES and self.becomes_float(operator):
+                    kind = WEIGHT
                 if kind in PARAMETERS:
                     self.used[owner] += tensor.elements
                 key = (
@@ -253,6 +255,12 @@ class _Parameters:
         if operator.op in LOOPS:
             return number, "" if is_invariant(operator, place, self.subgraphs) else STATES
         return number, places_of(operator.op, operator.domain, self.tflite).get(place, "")
+
+    def becomes_float(self, operator: StoredOperator) -> bool:
+        """Whether `operator` casts whole numbers to floats: packed weights, which indices are not."""
+        if operator.op not in ("Cast", "CAST") or not operator.outputs:
+            return False
+        return self.model.tensors[operator.outputs[0]].dtype.startswith(("float", "bfloat"))
 
     def sort(self, tensor: StoredTensor, kind: str, own: list[Counted]) -> None:
         """Put a constant to the parameters or to the uncounted things; running statistics are both."""

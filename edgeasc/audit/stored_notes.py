@@ -17,23 +17,42 @@ def notes_on(model: StoredModel, unknown: Counter[str], again: int) -> list[str]
 def _on_operations(model: StoredModel, unknown: Counter[str]) -> Iterator[str]:
     if unknown:
         yield f"unknown operators, their multiply-accumulates are not in the sum: {', '.join(sorted(unknown))}"
-    open_sides = [t.name for t in model.tensors if t.data is None and any(side < 0 for side in t.shape[1:])]
-    if open_sides:
-        first = f"{len(open_sides)} tensors, the first {open_sides[0]!r}"
-        yield f"open sides taken as 1 in {first}: multiply-accumulates and RAM are lower bounds"
-    shapeless = [tensor.name for tensor in model.tensors if tensor.dtype == UNKNOWN]
-    if shapeless:
-        yield f"the shapes of {len(shapeless)} tensors, the first {shapeless[0]!r}, are not known: RAM is a lower bound"
+    if why := unknown_shapes(model):
+        yield f"{why}: multiply-accumulates and RAM are lower bounds"
     batches = [model.tensors[i].shape[0] for i in model.inputs if len(model.tensors[i].shape) > 2]
     if batches and max(batches) > 1:
         yield f"the file's batch is {max(batches)}: multiply-accumulates and RAM are those of a whole batch"
-    hidden = model.functions + sum(operator.subgraphs for operator in model.operators)
-    if hidden:
+    if hidden := _bodies(model):
         yield f"{hidden} bodies of loops, branches or functions are not looked into: what they hold is not counted"
+    if model.hidden:
+        yield f"{model.hidden:,} numbers in bodies or attributes are not counted: sizes are lower bounds"
     if any(operator.op in BRANCHES for part in (model, *model.subgraphs) for operator in part.operators):
         yield "of a branch the costlier side counts"
     if model.reordered:
         yield "operators are not stored in an order that could run; they were put into one"
+
+
+def unknown_shapes(model: StoredModel) -> str:
+    """Of which tensors the file leaves the shape open, the batch apart; empty where it says them all."""
+    open_sides = [t.name for t in model.tensors if t.data is None and any(side < 0 for side in t.shape[1:])]
+    shapeless = [tensor.name for tensor in model.tensors if tensor.dtype == UNKNOWN]
+    parts = []
+    if open_sides:
+        parts.append(f"open sides taken as 1 in {len(open_sides)} tensors, the first {open_sides[0]!r}")
+    if shapeless:
+        parts.append(f"the shapes of {len(shapeless)} tensors, the first {shapeless[0]!r}, are not known")
+    return "; ".join(parts)
+
+
+def lower_bound(model: StoredModel) -> str:
+    """Why multiply-accumulates and RAM of `model` are lower bounds; empty where they are not."""
+    hidden = _bodies(model)
+    inside = f"{hidden} bodies of loops, branches or functions are not looked into" if hidden else ""
+    return "; ".join(filter(None, (unknown_shapes(model), inside)))
+
+
+def _bodies(model: StoredModel) -> int:
+    return model.functions + sum(operator.subgraphs for operator in model.operators)
 
 
 def _on_constants(model: StoredModel, again: int) -> Iterator[str]:

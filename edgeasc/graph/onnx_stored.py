@@ -46,6 +46,8 @@ _ZERO_POINTS = {
     "DynamicQuantizeLSTM": ((1, 9, 0), (2, 11, 0)),
     "QAttention": ((1, 7, _LAST),),
 }
+TABLE = 16  # whole numbers that still are a shape or axes
+BLOB = 256  # bytes of text that still are a name or a setting
 _ATTRIBUTES = ("transA", "equation", "axis", "block_size")  # those that counting asks for
 
 
@@ -79,6 +81,9 @@ class _Reader:
             self.sparse[item.values.name] = tuple(item.dims)
         for node in model.graph.node:
             if node.op_type == "Constant" and node.output:
+                for attribute in node.attribute:
+                    if attribute.HasField("sparse_tensor"):
+                        self.sparse[node.output[0]] = tuple(attribute.sparse_tensor.dims)
                 value = _constant(node)
                 if value is not None:
                     self.constants[node.output[0]] = value
@@ -117,6 +122,7 @@ class _Reader:
             operators=tuple(operators),
             metadata={item.key: item.value for item in self.proto.metadata_props},
             functions=len(self.proto.functions),
+            hidden=hidden_numbers(self.proto),
         )
 
     def zero_points(self) -> ZeroPoints:
@@ -188,6 +194,8 @@ def _constant(node: onnx.NodeProto) -> Array | None:
                 return numpy_helper.to_array(attribute.t)
             case "value_float":
                 return np.array(attribute.f, np.float32)
+            case "sparse_value":
+                return numpy_helper.to_array(attribute.sparse_tensor.values)
             case "value_int":
                 return np.array(attribute.i, np.int64)
             case "value_floats":
@@ -205,6 +213,43 @@ def _attributes(node: onnx.NodeProto) -> dict[str, int | str]:
                 attribute.s.decode(errors="replace") if attribute.name == "equation" else attribute.i
             )
     return found
+
+
+def hidden_numbers(model: onnx.ModelProto) -> int:
+    """How many numbers lie in bodies of loops, branches and functions and in attributes, which nobody counts."""
+    found = 0
+    waiting = [(node, False) for node in model.graph.node]
+    waiting += [(node, True) for function in model.functions for node in function.node]
+    while waiting:
+        node, inside = waiting.pop()
+        known = node.domain in ("", "ai.onnx")
+        constant = node.op_type == "Constant" and known
+        for attribute in node.attribute:
+            if inside or not constant:
+                found += _numbers_in(attribute, lists=constant or not known)
+            for graph in (attribute.g, *attribute.graphs):
+                values = [*graph.initializer, *(item.values for item in graph.sparse_initializer)]
+                found += sum(map(_weights_of, values))
+                waiting += [(inner, True) for inner in graph.node]
+    return found
+
+
+def _numbers_in(attribute: onnx.AttributeProto, lists: bool) -> int:
+    """Numbers in an attribute itself; `lists` of numbers are settings where an operator of ONNX's own has them."""
+    sparse = [*([attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []), *attribute.sparse_tensors]
+    found = sum(map(_weights_of, (attribute.t, *attribute.tensors, *(item.values for item in sparse))))
+    if lists:
+        found += len(attribute.floats) if len(attribute.floats) > 1 else 0
+        found += len(attribute.ints) if len(attribute.ints) > TABLE else 0
+        found += sum(len(text) for text in (attribute.s, *attribute.strings) if len(text) > BLOB)
+    return found
+
+
+def _weights_of(tensor: onnx.TensorProto) -> int:
+    """Elements of a tensor that may be weights: a single number is none, nor are a few whole ones, such as a shape."""
+    size = count_elements(tuple(tensor.dims))
+    whole = tensor.data_type in (tensor.INT64, tensor.INT32, tensor.UINT64, tensor.UINT32, tensor.BOOL, tensor.STRING)
+    return size if tensor.data_type and size > (TABLE if whole else 1) else 0
 
 
 def _bits(dtype: str) -> int:

@@ -92,6 +92,7 @@ class StoredModel:
     metadata: dict[str, str]
     subgraphs: tuple[StoredModel, ...] = ()
     functions: int = 0  # function bodies of the file that are not looked into
+    hidden: int = 0  # numbers in bodies and attributes that no count holds
     reordered: bool = False  # the file's own order of operators could not run
 
     @property

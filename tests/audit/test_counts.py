@@ -11,10 +11,13 @@ from onnx import TensorProto, helper, numpy_helper
 import edgeasc
 from edgeasc.audit.document import ModelAudit
 from edgeasc.audit.memory import Step, live_bytes
+from edgeasc.audit.sharing import share_bands
+from edgeasc.audit.stored_count import count_stored
 from edgeasc.export.dummy import dummy_graph
 from edgeasc.export.tflite import tflite_bytes
 from edgeasc.export.tflite.flatbuffer import Model, Operator, Tensor
 from edgeasc.graph.model import Conv
+from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor
 
 INT8, INT32 = np.dtype(np.int8), np.dtype(np.int32)
 
@@ -151,3 +154,108 @@ def test_a_tensor_lives_until_it_was_last_read() -> None:
 
 def test_constants_take_no_ram() -> None:
     assert live_bytes([Step("a", (0, 9), (1,))], {0: 3, 1: 4}, [0], [1]) == [7]
+
+
+@pytest.mark.parametrize(
+    ("second", "total"),
+    [
+        ([1, -2, 3, -4], 4),
+        ([-1, 2, 3, -4], 4),  # the gain of the first channel is negative
+        ([0, 0, -3, 4], 4),  # and here it is too small for any product to matter
+        ([1, 2, 3, -4], 8),  # signs within a channel are another pattern
+        ([1, 2, 3, 4], 8),
+    ],
+)
+def test_bands_share_their_weights_but_for_a_sign_per_channel(second: list[int], total: int) -> None:
+    """The file's own word that edgeasc wrote it is not believed beyond that."""
+    rows = [("w0", [1, -2, 3, -4]), ("w1", second)]
+    weights = [StoredTensor(n, (2, 1, 1, 2), "int8", 8, np.array(v, np.int8), n, storage=n) for n, v in rows]
+    ends = [StoredTensor(name, (1, 1, 1, 2), "int8", 8) for name in ("x", "y0", "y1")]
+    convs = [StoredOperator(f"layer/b{n}", "CONV_2D", (2, n), (3 + n,)) for n in (0, 1)]
+    model = StoredModel("tflite", (*weights, *ends), tuple(convs), (2,), (3, 4), {})
+    assert count_stored(share_bands(model)).parameters.total == total
+
+
+def with_function() -> onnx.ModelProto:
+    """A function of the file's own that holds its weights itself."""
+    weights = numpy_helper.from_array(np.ones((4, 4), np.float32))
+    nodes = [helper.make_node("Constant", [], ["w"], value=weights), helper.make_node("MatMul", ["a", "w"], ["b"])]
+    function = helper.make_function("own", "F", ["a"], ["b"], nodes, [helper.make_opsetid("", 17)])
+    return _model([helper.make_node("F", ["x"], ["y"], domain="own")], [function])
+
+
+def with_branches() -> onnx.ModelProto:
+    """Two branches of 4 x 4 weights each."""
+    weights = numpy_helper.from_array(np.ones((4, 4), np.float32), "w")
+    graphs = []
+    for name in ("t", "e"):
+        end = helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4])
+        graphs.append(helper.make_graph([helper.make_node("MatMul", ["x", "w"], [name])], name, [], [end], [weights]))
+    flag = helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(np.array(True)))
+    return _model([flag, helper.make_node("If", ["c"], ["y"], then_branch=graphs[0], else_branch=graphs[1])])
+
+
+def with_attribute() -> onnx.ModelProto:
+    """A custom operator that has its weights in attributes."""
+    weights = numpy_helper.from_array(np.ones((4, 4), np.float32))
+    return _model([helper.make_node("G", ["x"], ["y"], domain="own", blob=b"0" * 1000, floats=[1.0, 2.0], w=weights)])
+
+
+def _model(nodes: list[onnx.NodeProto], functions: list[onnx.FunctionProto] | None = None) -> onnx.ModelProto:
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    return helper.make_model(graph, functions=functions or [], opset_imports=opsets)
+
+
+@pytest.mark.parametrize(
+    ("model", "hidden"), [(with_function(), 16), (with_branches(), 32), (with_attribute(), 16 + 2 + 1000)]
+)
+def test_a_limit_on_weights_fails_where_some_are_out_of_sight(
+    tmp_path: Path, model: onnx.ModelProto, hidden: int
+) -> None:
+    onnx.save(model, tmp_path / "model.onnx")
+    limits = {"parameters": 10**6, "macs": 10**6, "file": 10**6}
+    found = edgeasc.audit(tmp_path / "model.onnx", "1MiB", ["deployed"], limits=limits, arena=False).models[0]
+    assert found.hidden == hidden
+    verdicts = {limit.name: limit.passed for limit in found.limits}
+    assert verdicts == {"deployed bytes": False, "parameters": False, "macs": False, "file": True}
+    (tmp_path / "edgeasc.toml").write_text(
+        '[[models]]\npath = "model.onnx"\n[models.limits]\nnonzero_bytes = "1MB"\nrules = { deployed = "1MB" }'
+    )
+    (judged,) = edgeasc.check(tmp_path / "edgeasc.toml").models
+    assert {check.name: check.status for check in judged.checks} == {
+        "nonzero_bytes": "unknown",
+        "deployed bytes": "unknown",
+    }
+
+
+def test_a_limit_on_operations_fails_where_a_side_is_open(tmp_path: Path) -> None:
+    """An exported model whose number of frames is free: one frame would pass any limit."""
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", "frames", 4]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], [numpy_helper.from_array(np.eye(4, dtype="f4"), "w")])
+    onnx.save(helper.make_model(graph), tmp_path / "model.onnx")
+    found = edgeasc.audit(tmp_path / "model.onnx", limits={"macs": 10**6, "ram": 10**6}, arena=False).models[0]
+    assert not any(limit.passed for limit in found.limits)
+    (tmp_path / "edgeasc.toml").write_text('[[models]]\npath = "model.onnx"\n[models.limits]\nmacs = "1M"\nram = "1MB"')
+    (judged,) = edgeasc.check(tmp_path / "edgeasc.toml").models
+    assert {check.status for check in judged.checks} == {"unknown"}
+
+
+def test_weights_packed_as_whole_numbers_and_sparse_constants_count(tmp_path: Path) -> None:
+    values = helper.make_tensor("v", TensorProto.FLOAT, [2], [1.0, 2.0])
+    sparse = helper.make_sparse_tensor(values, helper.make_tensor("i", TensorProto.INT64, [2], [0, 5]), [4, 4])
+    nodes = [
+        helper.make_node("Constant", [], ["s"], sparse_value=sparse),
+        helper.make_node("MatMul", ["x", "s"], ["m"]),
+        helper.make_node("Cast", ["q"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["f", "scale"], ["w"]),
+        helper.make_node("MatMul", ["m", "w"], ["y"]),
+    ]
+    model = _model(nodes)
+    scale, whole = np.array(0.1, np.float32), np.arange(16, dtype=np.int32).reshape(4, 4)
+    model.graph.initializer.extend([numpy_helper.from_array(whole, "q"), numpy_helper.from_array(scale, "scale")])
+    onnx.save(model, tmp_path / "model.onnx")
+    found = audited(tmp_path / "model.onnx").parameters
+    assert (found.total, found.nonzero, found.nonzero_bytes) == (16 + 16, 2 + 15, 4 * (2 + 15))

@@ -64,11 +64,11 @@ def counted_numbers(audit: ModelAudit) -> dict[str, Number]:
     numbers: dict[str, Number] = {
         "file": Measured(audit.file_bytes),
         "gzip": Measured(audit.gzip_bytes),
-        "parameters": Measured(audit.parameters.total),
-        "nonzero": Measured(audit.parameters.nonzero),
-        "nonzero_bytes": Measured(audit.parameters.nonzero_bytes),
+        "parameters": _whole(audit, audit.parameters.total),
+        "nonzero": _whole(audit, audit.parameters.nonzero),
+        "nonzero_bytes": _whole(audit, audit.parameters.nonzero_bytes),
         "macs": _operations(audit, audit.macs),
-        "ram": _when_operators(audit, Measured(audit.peak_activation_bytes, detail=f"peak in {audit.peak_layer}")),
+        "ram": _memory(audit),
     }
     for rule in audit.rules:
         numbers |= {f"{rule.name} {what}": _rule_number(audit, rule, what) for what in {"bytes": 0, **rule.allowed}}
@@ -79,7 +79,17 @@ def _rule_number(audit: ModelAudit, rule: RuleSize, what: str) -> Number:
     value = rule_value(rule, what)
     if what == "MACs":
         return _operations(audit, value)
-    return Unknown("the file does not tell it") if value is None else Measured(value, detail=f"rule {rule.name}")
+    if value is None:
+        return Unknown("the file does not tell it")
+    return _whole(audit, value, f"rule {rule.name}")
+
+
+def _whole(audit: ModelAudit, value: int, detail: str = "") -> Number:
+    """A size, known where everything in the file was counted."""
+    if audit.hidden:
+        why = f"{audit.hidden:,} numbers in bodies or attributes are not counted; the others come to {value:,}"
+        return Unknown(why)
+    return Measured(value, detail=detail)
 
 
 def _operations(audit: ModelAudit, value: int | None) -> Number:
@@ -87,11 +97,15 @@ def _operations(audit: ModelAudit, value: int | None) -> Number:
         return Unknown("weights alone do not tell it")
     if audit.unknown:
         return Unknown(f"nobody counted the operations of {', '.join(audit.unknown)}; the others come to {value:,}")
-    return Measured(value)
+    return Unknown(f"{audit.partial}; it is at least {value:,}") if audit.partial else Measured(value)
 
 
-def _when_operators(audit: ModelAudit, number: Measured) -> Number:
-    return number if audit.has_operators else Unknown("weights alone do not tell it")
+def _memory(audit: ModelAudit) -> Number:
+    if not audit.has_operators:
+        return Unknown("weights alone do not tell it")
+    if audit.partial:
+        return Unknown(f"{audit.partial}; it is at least {audit.peak_activation_bytes:,} B")
+    return Measured(audit.peak_activation_bytes, detail=f"peak in {audit.peak_layer}")
 
 
 def _arena(audit: ModelAudit) -> Number:
