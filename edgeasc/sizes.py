@@ -16,7 +16,7 @@ def parse_size(text: str) -> int:
     Raises:
         UsageError: not a positive number with a known unit.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", text)
     if match is None or match[2].lower() not in UNITS:
         raise UsageError("size", f"{text!r} is not a size; write bytes or a unit, like 61440, 128KiB or 128kB")
     size = float(match[1]) * UNITS[match[2].lower()]

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import tomllib
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -169,9 +170,17 @@ class Recipe(Spec):
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """The hint `; did you mean 'x'?` for the closest known word, or an empty string."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """The hint `; did you mean 'x'?` for the closest known word (of equals, the one that ends alike), or nothing."""
+    close = difflib.get_close_matches(word, known, n=max(1, len(known)), cutoff=0.5)
+    if not close:
+        return ""
+
+    def likeness(candidate: str) -> tuple[float, int]:
+        alike = (a == b for a, b in zip(reversed(word), reversed(candidate), strict=False))
+        ratio = difflib.SequenceMatcher(None, candidate, word).ratio()
+        return round(ratio, 6), sum(1 for _ in takewhile(bool, alike))
+
+    return f"; did you mean {max(close, key=likeness)!r}?"
 
 
 def parse_spec(kind: type[S], document: dict[str, Any], path: Path | None = None, what: str = "recipe") -> S:

@@ -6,7 +6,8 @@ from edgeasc.errors import BadInput, UsageError
 from edgeasc.nn.layers import count_parameters
 from edgeasc.nn.registry import create_model
 from edgeasc.recipes import list_recipes, load_recipe, models_folder
-from edgeasc.specs import dump_toml
+from edgeasc.sizes import parse_size
+from edgeasc.specs import dump_toml, nearest
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -41,6 +42,16 @@ def test_settings_change_a_recipe():
 def test_unknown_name_names_the_nearest():
     with pytest.raises(UsageError, match="did you mean 'bcresnet-mod-8'"):
         load_recipe("bcresnet-mod8")
+
+
+def test_of_equally_close_words_the_one_that_ends_alike_is_meant():
+    assert nearest("dcase22", ["dcase2021-1a", "dcase2022", "dcase2025"]) == "; did you mean 'dcase2022'?"
+
+
+@pytest.mark.parametrize("text", ["٣٢KiB", "3²kB", "1e3"])
+def test_a_size_is_written_with_plain_digits(text):
+    with pytest.raises(UsageError, match="is not a size"):
+        parse_size(text)
 
 
 def test_own_file_is_read_by_path(tmp_path):

@@ -116,6 +116,6 @@ def _parse_count(text: str) -> int:
     digits = text.replace("_", "").replace(",", "")
     scale = {"k": 1_000, "M": 1_000_000}.get(digits[-1:], 1)
     number = digits[:-1] if scale > 1 else digits
-    if not number.isdecimal() or int(number) == 0:
+    if not (number.isascii() and number.isdecimal()) or int(number) == 0:
         raise UsageError("--limit", f"{text!r} is not a count; write a number like 30000000, 500k or 30M")
     return int(number) * scale

@@ -18,7 +18,7 @@ from edgeasc.errors import UsageError
 from edgeasc.specs import Spec, nearest, parse_spec, read_toml
 
 NOT_TARGETS = ("networks",)
-_CLOCK = re.compile(r"(\d+(?:\.\d+)?)\s*(k|M|G)?Hz", re.IGNORECASE)
+_CLOCK = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(k|M|G)?Hz", re.IGNORECASE | re.ASCII)
 _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 SLOWEST, FASTEST = 1e6, 1e10  # Hz; what a clock may be
 
