@@ -144,6 +144,7 @@ class QuantizeSpec(Spec):
     epochs: int = Field(10, ge=1)
     exact_epochs: int = Field(2, ge=0)
     lr: float = Field(5e-4, gt=0.0)  # small: without batch norm, folded gains make steep layers
+    clip_norm: float = Field(20.0, ge=0.0)  # longest gradient, 0: any; healthy ones measured 3 to 14 at c = 10, 40, 80
 
 
 class Recipe(Spec):

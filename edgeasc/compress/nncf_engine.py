@@ -137,7 +137,7 @@ class Nncf:
         if exact:
             # The learning rate goes on where one cosine over all epochs would be.
             lr = spec.lr * (1 + math.cos(math.pi * (1 - exact / spec.epochs))) / 2
-            phase = Phase.of(recipe, EXACT, epochs=exact, lr=lr, warmup_epochs=0.0, precision="32")
+            phase = Phase.on_grid(recipe, EXACT, exact, lr)
             fit(net, training, phase, recipe, teacher=teacher, checkpoint=checkpoint, progress=progress)
         elif checkpoint is not None:
             write_tensors(checkpoint.run.last, dict(net.state_dict()))  # the run's network, not NNCF's
@@ -162,7 +162,7 @@ def _train_hooked(
         if plan.keep_offsets < offsets:
             keep_offsets(hooked, placement, ramped_keep(plan.keep_offsets, offsets, epoch, epochs))
 
-    phase = Phase.of(recipe, "quantize", epochs=epochs, lr=spec.lr, warmup_epochs=0.0, precision="32")
+    phase = Phase.on_grid(recipe, "quantize", epochs, spec.lr)
     hooks = Hooks(before_epoch=before_epoch, after_step=lambda step: hooked.apply_masks())
     fit(hooked, training, phase, recipe, teacher=teacher, hooks=hooks, checkpoint=checkpoint, progress=progress)
 

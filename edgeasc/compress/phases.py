@@ -84,7 +84,7 @@ def train_on_grid(
             net.keep_offsets(ramped_keep(plan.keep_offsets, plan.costs.offsets, epoch, exact_from))
         net.mode = "fake" if epoch < exact_from or spec.exact_epochs == 0 else "exact"
 
-    phase = Phase.of(recipe, "quantize", epochs=spec.epochs, lr=spec.lr, warmup_epochs=0.0, precision="32")
+    phase = Phase.on_grid(recipe, "quantize", spec.epochs, spec.lr)
     hooks = Hooks(before_epoch=before_epoch)
     fitted = fit(net, training, phase, recipe, teacher=teacher, hooks=hooks, checkpoint=checkpoint, progress=progress)
     net.mode = "exact"

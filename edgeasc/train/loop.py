@@ -158,6 +158,11 @@ class _Loop:
             known, distill = self.teacher.logits(inputs, torch.from_numpy(clips)), self.recipe.distill
             loss = loss + distill.weight * losses.distillation(logits, known, distill.temperature)
         self.fabric.backward(loss)
+        if self.phase.clip_norm > 0:
+            # A gradient that is no number is told by the loss of the epoch.
+            self.fabric.clip_gradients(
+                self.model, self.fabric_optimizer, max_norm=self.phase.clip_norm, error_if_nonfinite=False
+            )
         self.fabric_optimizer.step()
         return loss.detach(), (logits.detach().argmax(1) == targets.argmax(1)).sum()
 

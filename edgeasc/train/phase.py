@@ -22,6 +22,7 @@ class Phase:
         warmup_epochs: linear warm-up at the start, in epochs, fractions allowed.
         reestimate: measure batch-norm statistics anew on plain inputs before an epoch is judged: before every
             validation, and at the end. Those gathered in training belong to mixed and masked inputs.
+        clip_norm: longest gradient that is followed; longer ones are shortened to it. 0: any.
         augment: what is done to the inputs; None asks the recipe.
     """
 
@@ -36,6 +37,7 @@ class Phase:
     label_smoothing: float = 0.0
     precision: Literal["32", "bf16"] = "32"
     reestimate: bool = False
+    clip_norm: float = 0.0
     seed: int = 0
     augment: AugmentSpec | None = None
 
@@ -44,6 +46,13 @@ class Phase:
         """The phase that `[train]` describes, with `changes` to any attribute."""
         train = {key: value for key, value in recipe.train.model_dump().items() if key != "threads"}
         return replace(cls(name=name, **train), **changes)
+
+    @classmethod
+    def on_grid(cls, recipe: Recipe, name: str, epochs: int, lr: float) -> Phase:
+        """A phase of training on the integer grid: in 32 bits, without warm-up, gradients no longer than `[quantize]`
+        allows, since a folded network without batch norm may otherwise run away from where it was."""
+        changes = {"warmup_epochs": 0.0, "precision": "32", "clip_norm": recipe.quantize.clip_norm}
+        return cls.of(recipe, name, epochs=epochs, lr=lr, **changes)
 
     def rng(self, epoch: int) -> np.random.Generator:
         """The random generator of one epoch (from 0): the same whether or not the run was interrupted before it."""

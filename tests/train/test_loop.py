@@ -1,5 +1,7 @@
 """The loop: it learns, it stays what it was told to keep, and a resumed run ends bit-identical."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -249,6 +251,17 @@ def test_statistics_belong_to_plain_inputs_in_the_end_where_that_is_asked_for(ne
     fit(network, training, Phase.of(toy_recipe, epochs=2, augment=loud, reestimate=asked), toy_recipe)
     outputs = torch.cat([network[0](batch) for batch in plain_inputs(training, toy_recipe)])
     assert torch.allclose(network[1].running_mean, outputs.mean((0, 2, 3)), atol=1e-3) == asked
+
+
+@pytest.mark.parametrize(("clip_norm", "farthest"), [(0.5, 0.5), (0.0, np.inf)])
+def test_no_step_is_longer_than_the_longest_gradient_allows(network, training, toy_recipe, clip_norm, farthest):
+    before = torch.cat([p.detach().flatten() for p in network.parameters()])
+    plain = {"momentum": 0.0, "weight_decay": 0.0, "warmup_epochs": 0.0, "epochs": 1, "batch_size": len(training)}
+    phase = Phase.of(toy_recipe, lr=100.0, clip_norm=clip_norm, **plain)
+    with contextlib.suppress(UsageError):  # a step of this rate may well end in a loss that is no number
+        fit(network, training, phase, toy_recipe)
+    moved = float((torch.cat([p.detach().flatten() for p in network.parameters()]) - before).norm())
+    assert moved <= 100.0 * farthest * 1.001 and moved > (0 if clip_norm else 100.0 * 0.5)
 
 
 def test_progress_hears_every_step_and_epoch(network, training, toy_recipe):
