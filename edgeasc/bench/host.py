@@ -154,7 +154,9 @@ def _start(lane: _Lane, threads: int, timeout: float) -> None:
     if lane.artefact is None:
         return
     find_runtime(lane.runtime)
-    runner = open_runner(lane.artefact, lane.runtime, threads=threads, timeout=timeout)
+    # Generated C is timed as it would be shipped, not under the sanitisers that parity runs it with.
+    options = {"sanitise": False} if lane.runtime == "native-c" else {}
+    runner = open_runner(lane.artefact, lane.runtime, threads=threads, timeout=timeout, **options)
     if isinstance(runner, ChildRunner):
         lane.runner = runner
         lane.item = _item(runner)

@@ -8,13 +8,14 @@ import pytest
 from graph_builder import bcresnet
 from one_op import random_conv, random_int8
 
+from edgeasc.bench import host
 from edgeasc.bench.mcu import emulate
 from edgeasc.bench.mcu.bench import bench_cores
 from edgeasc.bench.mcu.boards import BOARDS, Memory
 from edgeasc.bench.mcu.emulate import bench_emulated
 from edgeasc.cli import main
 from edgeasc.errors import BadInput, ResourceExhausted
-from edgeasc.export.c.bundle import Bundle, bundle
+from edgeasc.export.c.bundle import Bundle, bundle, write_bundle
 from edgeasc.graph.onnx_write import onnx_bytes
 from edgeasc.runtime.artefact import c_artefact
 
@@ -119,6 +120,17 @@ def test_the_command_shows_where_instructions_go(model, capsys):
     assert main(["bench", str(model), "--target", "qemu:cortex-m4", "--all-layers"]) == 0
     shown = capsys.readouterr().out
     assert "stage3.1.pw (conv" in shown and "no latency" in shown
+
+
+@pytest.mark.needs("gcc")
+def test_the_host_times_c_without_the_sanitisers(tmp_path, monkeypatch):
+    seen = []
+    real = host.open_runner
+    monkeypatch.setattr(host, "open_runner", lambda *a, **k: seen.append(real(*a, **k)) or seen[-1])
+    write_bundle(bundle(bcresnet("int8")), tmp_path)
+    document = host.bench_host(tmp_path, ["native-c"], runs=3)
+    assert document["exit_code"] == 0 and document["results"][0]["median_us"] > 0
+    assert seen[0].notes["sanitised"] is False
 
 
 def test_an_unknown_target_names_the_nearest(model, capsys):
