@@ -59,3 +59,15 @@ def mean_shape(shape: tuple[int, ...], node: Mean) -> tuple[int, ...]:
     if node.keep:
         return tuple(1 if axis in reduced else side for axis, side in enumerate(shape))
     return tuple(side for axis, side in enumerate(shape) if axis not in reduced)
+
+
+def check_window(node: Node, what: str) -> None:
+    """Refuse windows whose numbers no target can hold.
+
+    Raises:
+        BadInput: a kernel, stride, dilation or padding beyond 32 bits, with the layer's name.
+    """
+    for name in ("kernel", "stride", "dilation", "padding"):
+        for number in getattr(node, name, ()):
+            if abs(number) >= 2**31:
+                raise BadInput(what, f"{node.name}: a {name} of {number} does not fit 32 bits")

@@ -33,6 +33,7 @@ from edgeasc.graph.model import (
     Silu,
     Sub,
 )
+from edgeasc.graph.shapes import check_window
 
 MOST_ACCUMULATED = 2**30
 MOST_TAPS = 32  # of a depth-wise kernel, as in depthwise.c
@@ -44,6 +45,8 @@ def lower(graph: IntegerGraph) -> Program:
     Raises:
         BadInput: an operator that C has no kernel for, by name, or numbers that its integers cannot hold.
     """
+    for node in graph.nodes:
+        check_window(node, "C export")
     steps = tuple(lower_node(node, graph, _identifier(index, node.name)) for index, node in enumerate(graph.nodes))
     used = {name for node in graph.nodes for name in node.inputs}
     fixed = [t for t in graph.tensors.values() if t.data is not None and t.name in used]

@@ -34,6 +34,7 @@ from edgeasc.graph.model import (
     Silu,
     Sub,
 )
+from edgeasc.graph.shapes import check_window
 
 
 def tflite_bytes(graph: IntegerGraph) -> bytes:
@@ -46,6 +47,7 @@ def tflite_bytes(graph: IntegerGraph) -> bytes:
     source = graph[graph.input]
     emitter.index[graph.input] = emitter.quantised(graph.input, nhwc_shape(source.shape), source)
     for node in graph.nodes:
+        check_window(node, "tflite")
         lower = _LOWERINGS.get(type(node))
         if lower is None:
             raise BadInput("tflite", f"{node.name}: operator {node.op!r} has no TensorFlow Lite form")

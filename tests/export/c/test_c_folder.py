@@ -14,6 +14,7 @@ from edgeasc.export.artefacts import export_artefacts
 from edgeasc.export.c.bundle import bundle, read_bundle, write_bundle
 from edgeasc.export.c.source import c_string
 from edgeasc.export.dummy import dummy_graph
+from edgeasc.export.tflite import tflite_bytes
 from edgeasc.export.verify import VerificationFailed, verify_folder
 from edgeasc.graph.model import IntegerGraph, Node
 from edgeasc.graph.onnx_write import onnx_bytes
@@ -149,3 +150,12 @@ def test_c_that_its_own_manifest_believes_is_still_compared_with_the_graph(expor
     (exported / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(VerificationFailed, match=r"weights.c as derived from the ONNX file"):
         verify_folder(exported)
+
+
+@pytest.mark.parametrize("write", [bundle, tflite_bytes])
+def test_a_stride_beyond_32_bits_is_refused_by_name(write):
+    graph = dummy_graph("int8")
+    nodes = tuple(replace(node, stride=(2**63 - 1, 1)) if hasattr(node, "kernel") else node for node in graph.nodes)
+    assert nodes != graph.nodes
+    with pytest.raises(BadInput, match="does not fit 32 bits"):
+        write(replace(graph, nodes=nodes))
