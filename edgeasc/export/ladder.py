@@ -24,13 +24,13 @@ class Limit:
 
     equal: bool = False
     top1: float | None = None  # least share of clips with the judge's class
-    mean_logit: float | None = None  # largest mean absolute difference, or a quarter of an output step if that is more
+    mean_logit: float | None = None  # largest mean absolute difference
 
     def __str__(self) -> str:
         if self.equal:
             return "equal integers"
         parts = [f"top-1 >= {100 * self.top1:g} %"] if self.top1 is not None else []
-        parts += [f"mean <= {self.mean_logit:g} logit or 1/4 step"] if self.mean_logit is not None else []
+        parts += [f"mean <= {self.mean_logit:g} logit"] if self.mean_logit is not None else []
         return ", ".join(parts) or "none, for information"
 
 
@@ -103,9 +103,7 @@ def compare(
     if limit.top1 is not None:
         checks.append(top1 >= limit.top1)
     if limit.mean_logit is not None:
-        # Rounding to the output's own grid moves a logit by a quarter of a step in the mean: no runtime is told from
-        # another below that.
-        checks.append(mean <= max(limit.mean_logit, scale / 4))
+        checks.append(mean <= limit.mean_logit)
     return Rung(
         name,
         against,

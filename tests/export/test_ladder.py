@@ -33,14 +33,8 @@ def test_the_mean_limit_is_on_the_mean_of_all_logits() -> None:
     below, above = judge.copy(), judge.copy()
     below[:, 1] += 0.039
     above[:, 1] += 0.041
-    assert compare("x", "y", below, judge, 0.001, CLOSE).passed is True
-    assert compare("x", "y", above, judge, 0.001, CLOSE).passed is False
-
-
-def test_the_mean_limit_is_never_below_what_rounding_to_the_output_s_grid_moves() -> None:
-    judge = np.zeros((50, 4), np.float32)
-    assert compare("x", "y", judge + np.float32(0.24 * STEP), judge, STEP, CLOSE).passed is True
-    assert compare("x", "y", judge + np.float32(0.26 * STEP), judge, STEP, CLOSE).passed is False
+    assert compare("x", "y", below, judge, STEP, CLOSE).passed is True
+    assert compare("x", "y", above, judge, STEP, CLOSE).passed is False
 
 
 def test_the_top1_limit_counts_clips() -> None:
@@ -69,5 +63,5 @@ def test_form_int8_asks_all_integer_runtimes_for_equal_integers_and_form_island_
 
 
 def test_limits_are_those_of_the_design() -> None:
-    assert str(CLOSE) == "top-1 >= 99 %, mean <= 0.01 logit or 1/4 step"
+    assert str(CLOSE) == "top-1 >= 99 %, mean <= 0.01 logit"
     assert (str(NEAR), str(EQUAL), str(Limit())) == ("top-1 >= 95 %", "equal integers", "none, for information")
