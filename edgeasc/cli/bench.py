@@ -55,19 +55,21 @@ def command(
       edgeasc bench runs/small --runtime litert --runtime onnxruntime --runs 1000
       edgeasc bench runs/small --target qemu:cortex-m4 --target qemu:cortex-m55 --all-layers
     """
-    cores = _cores(targets)
+    from edgeasc.bench.targets import parse_targets
+
+    wanted = parse_targets(targets)
     documents, blocks = [], []
-    if not targets or "host" in targets:
+    if "host" in wanted:
         from edgeasc.bench.host import bench_host
 
         defaults = {} if runtimes else {"--runtime": "all that are installed"}
         assumed(defaults | ({"--threads": "1"} if threads == 1 else {}), quiet)
         documents.append(bench_host(models, runtimes or None, runs=runs, warmup=warmup, threads=threads))
         blocks += latency_blocks(documents[-1])
-    if cores:
+    if "qemu" in wanted:
         from edgeasc.bench.mcu.bench import bench_cores
 
-        documents.append(bench_cores(models, cores, clips=clips, optimise=optimise))
+        documents.append(bench_cores(models, wanted["qemu"], clips=clips, optimise=optimise))
         blocks += instruction_blocks(documents[-1], all_layers)
     document = documents[0] | {
         "target": ", ".join(each["target"] for each in documents),
@@ -76,20 +78,3 @@ def command(
     }
     show(blocks, document, form)
     return int(document["exit_code"])
-
-
-def _cores(targets: tuple[str, ...]) -> list[str]:
-    """The emulated cores among the targets.
-
-    Raises:
-        UsageError: a target that is not known.
-    """
-    from edgeasc.bench.mcu.boards import BOARDS, find_board
-    from edgeasc.errors import UsageError
-    from edgeasc.specs import nearest
-
-    known = ["host", *(f"qemu:{name}" for name in BOARDS)]
-    for target in targets:
-        if target not in known:
-            raise UsageError("--target", f"{target!r} is not known{nearest(target, known)}; known: {', '.join(known)}")
-    return [find_board(target.removeprefix("qemu:")).name for target in targets if target != "host"]

@@ -1,0 +1,32 @@
+"""What may stand behind `bench --target`: a kind, and for most kinds a name behind a colon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edgeasc.bench.mcu.boards import BOARDS, find_board
+from edgeasc.errors import UsageError
+from edgeasc.specs import nearest
+
+ALONE = ("host",)
+EXAMPLES = (*ALONE, *(f"qemu:{name}" for name in BOARDS))
+
+
+def parse_targets(targets: Iterable[str]) -> dict[str, list[str]]:
+    """Names by kind, in the order given: `host` and `qemu:cortex-m4` are `{"host": [""], "qemu": ["cortex-m4"]}`.
+
+    Nothing given is `host`.
+
+    Raises:
+        UsageError: a target that is not known.
+    """
+    found: dict[str, list[str]] = {}
+    for target in tuple(targets) or ("host",):
+        kind, colon, name = target.partition(":")
+        if kind == "qemu" and colon:
+            find_board(name)
+        elif target not in ALONE:
+            known = ", ".join(EXAMPLES)
+            raise UsageError("--target", f"{target!r} is not known{nearest(target, list(EXAMPLES))}; known: {known}")
+        found.setdefault(kind, []).append(name)
+    return found
