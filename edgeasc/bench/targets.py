@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edgeasc.bench.mcu.boards import BOARDS, find_board
+from edgeasc.bench.mcu.boards import BOARDS
 from edgeasc.errors import UsageError
 from edgeasc.specs import nearest
 
@@ -22,10 +22,8 @@ def parse_targets(targets: Iterable[str]) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     for target in tuple(targets) or ("host",):
-        kind, colon, name = target.partition(":")
-        if kind == "qemu" and colon:
-            find_board(name)
-        elif target not in ALONE:
+        kind, _, name = target.partition(":")
+        if target not in EXAMPLES:
             known = ", ".join(EXAMPLES)
             raise UsageError("--target", f"{target!r} is not known{nearest(target, list(EXAMPLES))}; known: {known}")
         found.setdefault(kind, []).append(name)
