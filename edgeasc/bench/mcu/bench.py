@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeasc.bench.machine import describe_machine
 from edgeasc.bench.mcu.emulate import bench_emulated
@@ -47,23 +48,49 @@ def bench_cores(
 
 
 def _measure(path: Path, core: str, clips: int, optimise: str, timeout: float) -> dict[str, Any]:
+    found = prepare(path, clips)
+    row, outputs = bench_emulated(found.artefact, core, found.inputs, optimise=optimise, timeout=timeout)
+    return row | found.judge(outputs)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The C of a model, int8 inputs [n, ...] for it, and the logits [n, classes] that the reference has for them."""
+
+    artefact: Artefact
+    inputs: NDArray[np.int8]
+    expected: NDArray[np.int8] | None
+    source: str
+
+    def judge(self, outputs: NDArray[np.int8]) -> dict[str, Any]:
+        """`equal`, the inputs whose every integer is the reference's (None without one), and where the C came from."""
+        if self.expected is None:
+            return {"equal": None, "source": self.source}
+        return {"equal": int((outputs == self.expected).all(axis=1).sum()), "source": self.source}
+
+
+def prepare(path: Path, clips: int) -> Prepared:
+    """The model at `path` as C, with `clips` seeded inputs.
+
+    Raises:
+        BadInput: it has no C, or C that is none of ours: firmware under emulation can read and write files here.
+    """
     artefact = read_artefact(path)
     if artefact.kind == "onnx":
-        return _from_graph(artefact, core, clips, optimise, timeout)
+        return _from_graph(artefact, clips)
     if artefact.kind != "c":
         raise BadInput("bench", f"a {artefact.kind} model has no C; give its quantised .onnx or its run", path)
     from edgeasc.export.c.bundle import parse_payload
     from edgeasc.export.c.genuine import check_genuine
 
     given = parse_payload(artefact.payload)
-    check_genuine(given)  # firmware under emulation can read and write files here
+    check_genuine(given)
     shape = given.facts["input"]["shape"]
     inputs = np.random.default_rng(0).integers(-128, 128, (clips, *shape[1:]), dtype=np.int8)
-    row, _ = bench_emulated(artefact, core, inputs, optimise=optimise, timeout=timeout)
-    return row | {"equal": None}
+    return Prepared(artefact, inputs, None, "file")
 
 
-def _from_graph(artefact: Artefact, core: str, clips: int, optimise: str, timeout: float) -> dict[str, Any]:
+def _from_graph(artefact: Artefact, clips: int) -> Prepared:
     from edgeasc.export.c.bundle import bundle
     from edgeasc.export.parity import random_inputs
     from edgeasc.graph.onnx_read import read_onnx
@@ -72,6 +99,5 @@ def _from_graph(artefact: Artefact, core: str, clips: int, optimise: str, timeou
     graph = read_onnx(artefact.payload)
     inputs = random_inputs(graph, clips).inputs
     generated = replace(c_artefact(bundle(graph)), path=artefact.path)
-    row, outputs = bench_emulated(generated, core, inputs, optimise=optimise, timeout=timeout)
     expected = Reference(graph).run(inputs)[graph.output].reshape(len(inputs), -1)
-    return row | {"equal": int((outputs == expected).all(axis=1).sum()), "source": "written from model.onnx"}
+    return Prepared(generated, inputs, expected, "written from model.onnx")

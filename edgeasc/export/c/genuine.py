@@ -10,9 +10,9 @@ import re
 
 from edgeasc.errors import BadInput
 from edgeasc.export.c.bundle import PREFIX, Bundle
+from edgeasc.export.c.identity import VERSION_LINE
 from edgeasc.export.c.source import host_program, kernel_names, kernel_text
 
-_VERSION = re.compile(r"^/\* .* Written by edgeasc [0-9A-Za-z.+-]*; do not edit\. \*/$", re.MULTILINE)
 _NUMBER = r"\(?-?[0-9]+(?: - 1\))?\)?"
 _STRING = r'"(?:[^"\\\n]|\\[0-7]{3}|\\["\\?])*"'
 _PLACE = r"(?:a \+ [0-9]+|[a-z][A-Za-z0-9_]*|&r_[A-Za-z0-9_]+)"
@@ -31,6 +31,7 @@ _LINES = {
         r"#(?:ifndef|define) SCENE_H", r"#include <stdint\.h>", r"#ifdef __cplusplus", r"#endif",
         r'extern "C" \{', r"\}",
         r"#define SCENE_[A-Z_]+ \(?-?[0-9][0-9a-fpx.+-]*\)?(?: /\* [0-9.e+-]+ \*/)?",
+        r'#define SCENE_BUILD "[0-9a-f]{32}"',
         r"extern const char \*const scene_labels\[SCENE_CLASSES\];",
         r"(?:int|int8_t \*|void|const int8_t \*) ?scene_(?:init|input|run|output)\((?:const )?void \*arena\);",
     ),
@@ -70,7 +71,7 @@ def check_genuine(bundle: Bundle) -> None:
 
 
 def _plain(text: str) -> str:
-    return _VERSION.sub("", text)
+    return VERSION_LINE.sub("", text)
 
 
 def _check_lines(name: str, text: str) -> None:

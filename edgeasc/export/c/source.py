@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 
 import edgeasc
+from edgeasc.export.c.identity import with_build_hash
 from edgeasc.export.c.memory import Layout
 from edgeasc.export.c.program import Array, Port, Program, Step
 
@@ -19,7 +20,7 @@ ROUNDING = {"int8": 2, "island": 1}
 def c_files(program: Program, layout: Layout, prefix: str = "scene") -> dict[str, str]:
     """All files of the C folder by name, except those about the folder itself."""
     names = [*(f"{kernel}.c" for kernel in program.kernels), "ea_kernels.h"]
-    return {
+    files = {
         f"{prefix}.h": _header(program, layout, prefix),
         f"{prefix}.c": _model(program, layout, prefix),
         "weights.h": _weights_header(program.arrays),
@@ -29,6 +30,7 @@ def c_files(program: Program, layout: Layout, prefix: str = "scene") -> dict[str
         "Makefile": _makefile(program, prefix),
         "CMakeLists.txt": _cmake(program, prefix),
     }
+    return with_build_hash(files)
 
 
 def kernel_names() -> frozenset[str]:
@@ -94,6 +96,8 @@ def _header(program: Program, layout: Layout, prefix: str) -> str:
 #define {upper}_ARENA_BYTES {layout.arena_bytes}
 #define {upper}_CLASSES {program.output.size}
 #define {upper}_LAYERS {len(program.steps)}
+/* Digest of these files: a host asks a board for it, lest it measure another network. */
+#define {upper}_BUILD ""
 
 {port("input", program.input)}
 {port("output", program.output)}
