@@ -43,7 +43,7 @@ def test_counts_are_those_of_the_graph(folder, pruned):
 def test_what_the_c_stores_is_every_constant_once(folder):
     (found,) = audit(folder).models
     text = (folder / "weights.c").read_text()
-    width = {"int8_t": 1, "uint8_t": 1, "uint16_t": 2, "int32_t": 4}
+    width = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4}
     size = sum(width[ctype] * len(values) for ctype, values in read_arrays(text).values())
     assert found.stored.bytes + sum(item.bytes for item in found.uncounted) == size
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
 from edgeasc.export.c.program import Array, CType, Port, Program, Step, Storage
+from edgeasc.export.c.requant import pack_requant
 from edgeasc.export.c.sparse import delta8, smallest
 from edgeasc.graph.count import macs
 from edgeasc.graph.kernels import conv, elementwise, reduce, resnorm, unary
@@ -36,6 +37,7 @@ from edgeasc.graph.model import (
 from edgeasc.graph.shapes import check_window
 
 MOST_ACCUMULATED = 2**30
+INT16_MAX = 2**15 - 1
 MOST_TAPS = 32  # of a depth-wise kernel, as in depthwise.c
 
 
@@ -142,19 +144,21 @@ def _check_rounding(node: Conv, source: QTensor, parameters: conv.ConvParameters
         raise BadInput("C export", f"{node.name}: an effective scale of 2^30 or more")
 
 
-def _requant(name: str, parameters: conv.ConvParameters, bias: NDArray[np.int64]) -> tuple[list[Array], str]:
+def _requant(
+    node: Conv, source: QTensor, name: str, parameters: conv.ConvParameters, bias: NDArray[np.int64]
+) -> tuple[list[Array], str]:
     """The arrays of a requantisation and the declaration of its record, called `r_<name>`."""
+    packed = pack_requant(node, source.zero_point, parameters, bias)
+    short = np.abs(packed.bias).max(initial=0) <= INT16_MAX
     arrays = [
-        _array(f"b_{name}", "int32_t", bias, "bias"),
-        _array(f"m_{name}", "int32_t", parameters.multiplier, "scales"),
-        _array(f"h_{name}", "int8_t", parameters.shift, "scales"),
+        _array(f"b_{name}", "int16_t" if short else "int32_t", packed.bias, "bias"),
+        _array(f"m_{name}", "uint32_t", packed.words, "scales"),
     ]
-    sign = "0"
-    if np.any(parameters.sign != 1):
-        arrays.append(_array(f"g_{name}", "int8_t", parameters.sign, "scales"))
-        sign = f"g_{name}"
-    numbers = f"{parameters.multiplier.shape[0]}, {parameters.output_zero_point}, {parameters.low}"
-    return arrays, f"static const ea_requant r_{name} = {{b_{name}, m_{name}, h_{name}, {sign}, {numbers}}};"
+    numbers = (
+        arrays[0].name, arrays[1].name, 2 if short else 4, packed.code_bits, packed.signed, packed.first_shift,
+        parameters.multiplier.shape[0], parameters.output_zero_point, parameters.low,
+    )  # fmt: skip
+    return arrays, f"static const ea_requant r_{name} = {{{', '.join(map(str, numbers))}}};"
 
 
 def _pointwise(node: Conv, graph: IntegerGraph, name: str, parameters: conv.ConvParameters) -> Step:
@@ -164,7 +168,7 @@ def _pointwise(node: Conv, graph: IntegerGraph, name: str, parameters: conv.Conv
     bias = parameters.bias - source.zero_point * parameters.sign * sums
     if np.abs(bias).max(initial=0) > INT32_MAX:
         raise BadInput("C export", f"{node.name}: a bias with the input's zero point in it leaves int32")
-    requant, record = _requant(name, parameters, bias)
+    requant, record = _requant(node, source, name, parameters, bias)
     storage = smallest(weights)
     if storage == "delta8":
         stream, pairs = delta8(weights)
@@ -180,7 +184,7 @@ def _windowed(
     node: Conv, graph: IntegerGraph, name: str, parameters: conv.ConvParameters, kernel: str, function: str
 ) -> Step:
     source, output = _one(node, graph)
-    requant, record = _requant(name, parameters, parameters.bias)
+    requant, record = _requant(node, source, name, parameters, parameters.bias)
     weights = _array(f"w_{name}", "int8_t", node.weight, "weights")
     sizes = (*node.weight.shape[2:], *node.stride, *node.dilation, *node.padding[:2])
     window = f"(ea_window){{{', '.join(map(str, sizes))}}}"

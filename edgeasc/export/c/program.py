@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from edgeasc.graph.model import Form
 
-CType = Literal["int8_t", "uint8_t", "uint16_t", "int32_t"]
+CType = Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t"]
 Storage = Literal["dense", "delta8", "none"]
-WIDTH = {"int8_t": 1, "uint8_t": 1, "uint16_t": 2, "int32_t": 4}
+WIDTH = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4}
 
 
 @dataclass(frozen=True)

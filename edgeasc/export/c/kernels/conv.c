@@ -92,10 +92,7 @@ void ea_conv(const int8_t *input, ea_shape in, int32_t input_zero_point, const i
     for (int c = 0; c < out.c; c++) {
         const int8_t *kernel = weights + c * size;
         for (int f = 0; f < out.f; f++) {
-            const int entry = f / band_rows * out.c + c;
-            const int32_t bias = requant->bias[entry], multiplier = requant->multiplier[entry];
-            const int shift = requant->shift[entry];
-            const int32_t sign = requant->sign ? requant->sign[entry] : 1;
+            const ea_ending ending = ea_ending_of(requant, f / band_rows * out.c + c);
             const ea_rows rows = ea_valid_rows(window, in.f, f * window.stride_f - window.pad_f);
             const int32_t offset = ea_offset(in, input_zero_point, kernel, window, rows);
             int8_t *line = output + ((int32_t)c * out.f + f) * out.t;
@@ -120,8 +117,7 @@ void ea_conv(const int8_t *input, ea_shape in, int32_t input_zero_point, const i
                     off = 0;
                 }
                 for (int p = 0; p < count; p++)
-                    line[t + p] = ea_finish((sums[p] - off) * sign + bias, multiplier, shift, requant->output_zero_point,
-                                            requant->low);
+                    line[t + p] = ea_end(sums[p] - off, &ending);
                 t += count;
             }
         }

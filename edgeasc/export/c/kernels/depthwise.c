@@ -13,17 +13,7 @@ typedef struct {
     int32_t sum;
 } ea_taps;
 
-/* What turns sums into output values. */
-typedef struct {
-    int32_t start;
-    int32_t multiplier;
-    int shift;
-    int32_t zero_point;
-    int32_t low;
-} ea_ending;
-
-static void ea_gather(ea_taps *taps, const int8_t *plane, ea_shape in, const int8_t *weights, ea_window w, int row,
-                      int32_t sign)
+static void ea_gather(ea_taps *taps, const int8_t *plane, ea_shape in, const int8_t *weights, ea_window w, int row)
 {
     taps->count = 0;
     taps->sum = 0;
@@ -32,7 +22,7 @@ static void ea_gather(ea_taps *taps, const int8_t *plane, ea_shape in, const int
         if (f < 0 || f >= in.f)
             continue;
         for (int j = 0; j < w.kernel_t; j++) {
-            const int32_t weight = weights[i * w.kernel_t + j] * sign;
+            const int32_t weight = weights[i * w.kernel_t + j];
             if (weight == 0)
                 continue;
             taps->line[taps->count] = plane + (int32_t)f * in.t;
@@ -48,7 +38,7 @@ static void ea_edges(const ea_taps *taps, int frames, int stride, int32_t zero, 
                      int end)
 {
     for (; t < end; t++) {
-        int32_t sum = e->start;
+        int32_t sum = e->bias;
         for (int k = 0; k < taps->count; k++) {
             const int at = t * stride + taps->column[k];
             sum += taps->weight[k] * (at >= 0 && at < frames ? taps->line[k][at] : zero);
@@ -71,7 +61,7 @@ static void ea_three(const ea_taps *taps, int stride, const ea_ending *e, int8_t
         c = taps->line[2] + taps->column[2] + inner.first * stride;
         wc = taps->weight[2];
     }
-    const int32_t start = e->start, multiplier = e->multiplier, zero_point = e->zero_point, low = e->low;
+    const int32_t start = e->bias, multiplier = e->multiplier, zero_point = e->zero_point, low = e->low;
     const int shift = e->shift;
     for (int t = inner.first; t < inner.end; t++) {
         line[t] = ea_finish(start + wa * *a + wb * *b + wc * *c, multiplier, shift, zero_point, low);
@@ -84,7 +74,7 @@ static void ea_three(const ea_taps *taps, int stride, const ea_ending *e, int8_t
 static void ea_many(const ea_taps *taps, int stride, const ea_ending *e, int8_t *line, ea_span inner)
 {
     for (int t = inner.first; t < inner.end; t++) {
-        int32_t sum = e->start;
+        int32_t sum = e->bias;
         for (int k = 0; k < taps->count; k++)
             sum += taps->weight[k] * taps->line[k][t * stride + taps->column[k]];
         line[t] = ea_finish(sum, e->multiplier, e->shift, e->zero_point, e->low);
@@ -100,13 +90,11 @@ void ea_depthwise(const int8_t *input, ea_shape in, int32_t input_zero_point, co
     for (int c = 0; c < out.c; c++) {
         const int8_t *plane = input + (int32_t)c * in.f * in.t;
         for (int f = 0; f < out.f; f++) {
-            const int entry = f / band_rows * out.c + c;
             int8_t *line = output + ((int32_t)c * out.f + f) * out.t;
             ea_taps taps;
-            ea_gather(&taps, plane, in, weights + c * size, window, f * window.stride_f - window.pad_f,
-                      requant->sign ? requant->sign[entry] : 1);
-            const ea_ending ending = {requant->bias[entry] - taps.sum * input_zero_point, requant->multiplier[entry],
-                                      requant->shift[entry], requant->output_zero_point, requant->low};
+            ea_gather(&taps, plane, in, weights + c * size, window, f * window.stride_f - window.pad_f);
+            ea_ending ending = ea_ending_of(requant, f / band_rows * out.c + c);
+            ending.bias -= taps.sum * input_zero_point;
             ea_edges(&taps, in.t, stride, input_zero_point, &ending, line, 0, inner.first);
             if (taps.count > 0 && taps.count <= 3)
                 ea_three(&taps, stride, &ending, line, inner);

@@ -19,16 +19,32 @@
 
 typedef char ea_right_shifts_are_arithmetic[(-1 >> 1) == -1 ? 1 : -1];
 
-/* Requantisation of one layer: arrays over [band][output channel]. `sign` is NULL where all are 1. */
+/* Requantisation of one layer: arrays over [band][output channel], read through ea_ending_of alone.
+ *
+ * `bias` is int16 or int32, as `bias_bytes` says. A word of `scale` is, from its lowest bit, `code_bits` of code and the
+ * multiplier behind its leading one; the code is a sign where `is_signed`, above a shift that is never 0 and counts from
+ * `first_shift`. The word 0 is a constant, as far above the zero point as the bias says. Where `code_bits` is 0 there
+ * are two words instead, multiplier and shift. */
 typedef struct {
-    const int32_t *bias;
-    const int32_t *multiplier;
-    const int8_t *shift;
-    const int8_t *sign;
-    int bands;
-    int32_t output_zero_point;
-    int32_t low;
+    const void *bias;
+    const uint32_t *scale;
+    int8_t bias_bytes;
+    int8_t code_bits;
+    int8_t is_signed;
+    int8_t first_shift;
+    int16_t bands;
+    int16_t output_zero_point;
+    int16_t low;
 } ea_requant;
+
+/* What makes an output value of a sum. */
+typedef struct {
+    int32_t bias;
+    int32_t multiplier;
+    int shift;
+    int32_t zero_point;
+    int32_t low;
+} ea_ending;
 
 /* One requantisation for a whole tensor. */
 typedef struct {
@@ -93,6 +109,34 @@ static inline int8_t ea_clamp(int32_t value, int32_t low)
 static inline int8_t ea_finish(int32_t accumulator, int32_t multiplier, int shift, int32_t zero_point, int32_t low)
 {
     return ea_clamp(ea_rescale(accumulator, multiplier, shift) + zero_point, low);
+}
+
+/* The ending of one (band, channel). */
+static inline ea_ending ea_ending_of(const ea_requant *r, int32_t entry)
+{
+    ea_ending e = {0, 0, 0, r->output_zero_point, r->low};
+    const int32_t bias =
+        r->bias_bytes == 2 ? ((const int16_t *)r->bias)[entry] : ((const int32_t *)r->bias)[entry];
+    if (r->code_bits == 0) {
+        e.multiplier = (int32_t)r->scale[2 * entry];
+        e.shift = (int)(int32_t)r->scale[2 * entry + 1];
+    } else if (r->scale[entry] != 0) {
+        const uint32_t word = r->scale[entry], code = word & (((uint32_t)1 << r->code_bits) - 1);
+        const uint32_t sign = r->is_signed ? code >> (r->code_bits - 1) : 0;
+        e.multiplier = (int32_t)(((uint32_t)1 << 30) + ((word - code) >> 2));
+        e.multiplier = sign ? -e.multiplier : e.multiplier;
+        e.shift = r->first_shift + (int)(code - (sign << (r->code_bits - 1)));
+    }
+    if (e.multiplier == 0)
+        e.zero_point += bias;
+    else
+        e.bias = bias;
+    return e;
+}
+
+static inline int8_t ea_end(int32_t sum, const ea_ending *e)
+{
+    return ea_finish(sum + e->bias, e->multiplier, e->shift, e->zero_point, e->low);
 }
 
 /* Output columns whose taps all lie inside the input. */

@@ -4,13 +4,10 @@
 
 enum { BLOCK = 4 };
 
-static void ea_write(const int32_t *sums, int count, const ea_requant *requant, int entry, int8_t *output)
+static void ea_write(const int32_t *sums, int count, const ea_ending *ending, int8_t *output)
 {
-    const int32_t bias = requant->bias[entry], multiplier = requant->multiplier[entry];
-    const int32_t sign = requant->sign ? requant->sign[entry] : 1;
-    const int shift = requant->shift[entry];
     for (int p = 0; p < count; p++)
-        output[p] = ea_finish(sums[p] * sign + bias, multiplier, shift, requant->output_zero_point, requant->low);
+        output[p] = ea_end(sums[p], ending);
 }
 
 static void ea_pair(const int8_t *input, int32_t plane, int c_in, const int8_t *first, const int8_t *second,
@@ -56,22 +53,23 @@ void ea_pointwise(const int8_t *input, int c_in, const int8_t *weights, const ea
         for (int c = 0; c < out.c; c += 2) {
             const int pair = c + 1 < out.c;
             const int8_t *first = weights + (int32_t)c * c_in, *second = pair ? first + c_in : first;
-            const int entry = s * out.c + c;
+            const ea_ending endings[2] = {ea_ending_of(requant, s * out.c + c),
+                                          ea_ending_of(requant, s * out.c + c + pair)};
             int8_t *line = output + c * plane;
             int32_t sums[2 * BLOCK];
             int32_t p = start;
             for (; p + BLOCK <= end; p += BLOCK) {
                 ea_pair(input + p, plane, c_in, first, second, sums);
-                ea_write(sums, BLOCK, requant, entry, line + p);
+                ea_write(sums, BLOCK, &endings[0], line + p);
                 if (pair)
-                    ea_write(sums + BLOCK, BLOCK, requant, entry + 1, line + plane + p);
+                    ea_write(sums + BLOCK, BLOCK, &endings[1], line + plane + p);
             }
             for (; p < end; p++) {
                 sums[0] = ea_dot(input + p, plane, c_in, first);
-                ea_write(sums, 1, requant, entry, line + p);
+                ea_write(sums, 1, &endings[0], line + p);
                 sums[0] = ea_dot(input + p, plane, c_in, second);
                 if (pair)
-                    ea_write(sums, 1, requant, entry + 1, line + plane + p);
+                    ea_write(sums, 1, &endings[1], line + plane + p);
             }
         }
     }

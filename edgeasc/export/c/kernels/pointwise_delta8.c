@@ -47,10 +47,7 @@ void ea_pointwise_delta8(const int8_t *input, const uint8_t *stream, const uint1
         const int count = pairs[c];
         int8_t *line = output + c * plane;
         for (int s = 0; s < requant->bands; s++) {
-            const int entry = s * out.c + c;
-            const int32_t bias = requant->bias[entry], multiplier = requant->multiplier[entry];
-            const int32_t sign = requant->sign ? requant->sign[entry] : 1;
-            const int shift = requant->shift[entry];
+            const ea_ending ending = ea_ending_of(requant, s * out.c + c);
             const int32_t end = (s + 1) * band;
             for (int32_t p = s * band; p < end;) {
                 int32_t sums[BLOCK];
@@ -62,8 +59,7 @@ void ea_pointwise_delta8(const int8_t *input, const uint8_t *stream, const uint1
                     found = 1;
                 }
                 for (int i = 0; i < found; i++)
-                    line[p + i] = ea_finish(sums[i] * sign + bias, multiplier, shift, requant->output_zero_point,
-                                            requant->low);
+                    line[p + i] = ea_end(sums[i], &ending);
                 p += found;
             }
         }
