@@ -6,6 +6,7 @@ Shapes come from ONNX's own shape inference, native code that runs on a stranger
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,8 @@ Shapes = dict[str, tuple[str, tuple[int, ...]]]
 ZeroPoints = dict[str, tuple[Array, int, int]]
 
 INFERENCE_SECONDS = 60  # of the clock, which may be that of a busy machine
-INFERENCE_CPU_SECONDS = 8  # of the processor: longer, and the file is to blame
+INFERENCE_CPU_SECONDS = 5  # of the processor: longer, and the file is to blame
+_OUT_OF_TIME = getattr(signal, "SIGXCPU", 0)  # not on Windows, where the clock ends it
 MAX_ELEMENTS = 2**28  # of one tensor; an audio network has far less, a hostile file may claim anything
 # Where operators keep the zero points of their quantised inputs, and the axis along which there may be many
 _LAST = -1
@@ -283,6 +285,8 @@ def _shapes(model: onnx.ModelProto) -> Shapes:
         )
     except subprocess.TimeoutExpired:
         raise ResourceExhausted("ONNX", f"shape inference took more than {INFERENCE_SECONDS} s") from None
+    if done.returncode and done.returncode == -_OUT_OF_TIME:
+        raise BadInput("ONNX", f"shape inference has no end within {INFERENCE_CPU_SECONDS} s of the processor")
     if done.returncode < 0:
         raise BadInput("ONNX", f"shape inference does not survive it (signal {-done.returncode})")
     if done.returncode:

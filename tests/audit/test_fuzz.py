@@ -97,14 +97,26 @@ def test_blocks_larger_than_the_weights_cost_nothing(tmp_path: Path, block: int)
 
 
 def test_shape_inference_that_dies_refuses_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dying = tmp_path / "python"
-    dying.write_text("#!/bin/sh\nkill -SEGV $$\n")
-    dying.chmod(0o755)
-    path = tmp_path / "blocks.onnx"
-    path.write_bytes(blocked(4))
-    monkeypatch.setattr(sys, "executable", str(dying))
+    path = dying(tmp_path, monkeypatch, "SEGV")
     with pytest.raises(BadInput, match=r"does not survive it \(signal 11\)"):
         audit(path, arena=False)
+
+
+def test_shape_inference_that_runs_out_of_time_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = dying(tmp_path, monkeypatch, "XCPU")
+    with pytest.raises(BadInput, match="no end within 5 s of the processor"):
+        audit(path, arena=False)
+
+
+def dying(folder: Path, monkeypatch: pytest.MonkeyPatch, signal_name: str) -> Path:
+    """A model whose shape inference ends with a signal."""
+    interpreter = folder / "python"
+    interpreter.write_text(f"#!/bin/sh\nkill -{signal_name} $$\n")
+    interpreter.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    path = folder / "blocks.onnx"
+    path.write_bytes(blocked(4))
+    return path
 
 
 def test_shape_inference_has_an_end_on_the_processor() -> None:
