@@ -9,6 +9,7 @@ from edgeasc.errors import UsageError
 from edgeasc.specs import nearest
 
 ALONE = ("host",)
+FREE = {"serial": "PORT"}  # kinds whose names are the user's own
 EXAMPLES = (*ALONE, *(f"qemu:{name}" for name in BOARDS))
 
 
@@ -23,8 +24,8 @@ def parse_targets(targets: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for target in tuple(targets) or ("host",):
         kind, _, name = target.partition(":")
-        if target not in EXAMPLES:
-            known = ", ".join(EXAMPLES)
+        if target not in EXAMPLES and not (kind in FREE and name):
+            known = ", ".join((*EXAMPLES, *(f"{free}:{what}" for free, what in FREE.items())))
             raise UsageError("--target", f"{target!r} is not known{nearest(target, list(EXAMPLES))}; known: {known}")
         found.setdefault(kind, []).append(name)
     return found

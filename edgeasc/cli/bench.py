@@ -19,14 +19,17 @@ from edgeasc.cli.terminal import assumed, format_option, show
     "targets",
     multiple=True,
     metavar="TARGET",
-    help="`host`, or `qemu:` and cortex-m4, cortex-m7 or cortex-m55. May be repeated.  [default: host]",
+    help="`host`, `qemu:` and cortex-m4, cortex-m7 or cortex-m55, `serial:` and a port. Repeatable.  [default: host]",
 )
 @click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="host: only this runtime. May be repeated.")
 @click.option("--runs", type=click.IntRange(min=1), default=200, show_default=True, help="host: timed runs.")
 @click.option("--warmup", type=click.IntRange(min=0), default=20, show_default=True, help="host: runs before them.")
-@click.option("--clips", type=click.IntRange(min=1), default=3, show_default=True, help="qemu: inputs that are run.")
+@click.option("--clips", type=click.IntRange(min=1), default=3, show_default=True, help="qemu, serial: inputs run.")
 @click.option("--optimise", type=click.Choice(["speed", "size"]), default="speed", show_default=True, help="qemu: C.")
-@click.option("--all-layers", is_flag=True, help="qemu: instructions of every layer.")
+@click.option("--all-layers", is_flag=True, help="qemu, serial: the cost of every layer.")
+@click.option(
+    "--baud", type=click.IntRange(min=300), default=115200, show_default=True, help="serial: the line's speed."
+)
 @threads_option
 @format_option
 def command(
@@ -38,6 +41,7 @@ def command(
     clips: int,
     optimise: str,
     all_layers: bool,
+    baud: int,
     threads: int,
     form: str,
     quiet: bool,
@@ -50,10 +54,13 @@ def command(
     For qemu: targets the model's C is compiled for the core, linked for a real chip's memory, and run with
     deterministic counting; its integers are compared with the numpy reference. Instructions are no latency.
 
+    For serial: targets a board that runs this model's firmware (examples/firmware) counts the cycles of its core.
+
     \b
       edgeasc bench build/model.tflite build/model.onnx
       edgeasc bench runs/small --runtime litert --runtime onnxruntime --runs 1000
       edgeasc bench runs/small --target qemu:cortex-m4 --target qemu:cortex-m55 --all-layers
+      edgeasc bench build/c --target serial:/dev/ttyACM0
     """
     from edgeasc.bench.targets import parse_targets
 
@@ -71,6 +78,12 @@ def command(
 
         documents.append(bench_cores(models, wanted["qemu"], clips=clips, optimise=optimise))
         blocks += instruction_blocks(documents[-1], all_layers)
+    if "serial" in wanted:
+        from edgeasc.bench.mcu.serial_bench import bench_boards
+        from edgeasc.cli.board_pages import board_blocks
+
+        documents.append(bench_boards(models, wanted["serial"], clips=clips, baud=baud))
+        blocks += board_blocks(documents[-1], all_layers)
     document = documents[0] | {
         "target": ", ".join(each["target"] for each in documents),
         "results": [row for each in documents for row in each["results"]],

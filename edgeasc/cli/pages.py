@@ -116,27 +116,27 @@ def instruction_blocks(document: Document, all_layers: bool) -> list[Block]:
     blocks: list[Block] = [Table(headings, rows, "One inference under emulation: counted instructions, no latency")]
     for row in document["results"]:
         if "error" not in row:
-            blocks.append(_instruction_layers(row, all_layers))
+            blocks.append(layer_costs(row, all_layers))
             blocks.append(f"Linked for {row['memory']}, {row['version']}")
     return blocks
 
 
-def _instruction_layers(row: Document, all_layers: bool) -> Table:
-    """Instructions by operator, or by layer."""
+def layer_costs(row: Document, all_layers: bool, unit: str = "instructions") -> Table:
+    """Instructions or cycles by operator, or by layer."""
     spent: dict[str, list[int]] = {}
     for layer in row["layers"]:
         kind = f"{layer['op']}, {layer['storage']} weights" if layer["storage"] != "none" else layer["op"]
         key = f"{layer['name']} ({kind})" if all_layers else kind
         entry = spent.setdefault(key, [0, 0, 0])
-        for index, value in enumerate((1, layer["macs"], layer["instructions"])):
+        for index, value in enumerate((1, layer["macs"], layer[unit])):
             entry[index] += value
     order = spent.items() if all_layers else sorted(spent.items(), key=lambda item: -item[1][2])
     rows = [
         (key, str(n), f"{macs:,}" if macs else "", f"{count:,}", f"{count / macs:.2f}" if macs else "",
-         f"{100 * count / max(1, row['instructions']):.1f} %")
+         f"{100 * count / max(1, row[unit]):.1f} %")
         for key, (n, macs, count) in order
     ]  # fmt: skip
-    return Table(("operator", ">layers", ">MACs", ">instructions", ">per MAC", ">share"), rows, row["target"])
+    return Table(("operator", ">layers", ">MACs", f">{unit}", ">per MAC", ">share"), rows, row["target"])
 
 
 def check_blocks(document: Document) -> list[Block]:

@@ -55,7 +55,8 @@ def build(bundle: Bundle, board: Board, folder: Path, optimise: str = "speed") -
         (folder / name).write_text(text, encoding="utf-8")
     (folder / FOLDER).mkdir(exist_ok=True)
     for item in (resources.files("edgeasc.bench.mcu") / "firmware").iterdir():
-        (folder / FOLDER / item.name).write_text(item.read_text(encoding="utf-8"), encoding="utf-8")
+        if item.is_file():
+            (folder / FOLDER / item.name).write_text(item.read_text(encoding="utf-8"), encoding="utf-8")
     elf, complaint = folder / "firmware.elf", ""
     for memory in (board.memory, board.largest):
         done = _compile(compiler, bundle, board, memory, folder, optimise)

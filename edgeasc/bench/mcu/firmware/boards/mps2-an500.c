@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: 0BSD OR Apache-2.0 */
+/* Arm MPS2 with image AN500, Cortex-M7; also the emulator's machine `mps2-an500`. */
+#define UART 0x40004000u /* UART0 */
+#include "cmsdk_uart.h"
+
+const char fw_board_name[] = "mps2-an500";
+
+uint32_t fw_board_clock(void)
+{
+    return 25000000;
+}

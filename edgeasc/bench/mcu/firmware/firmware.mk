@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: 0BSD OR Apache-2.0
+# Firmware that serves the network of a C folder on a serial line, for `edgeasc bench --target serial:PORT`.
+#   MODEL  the C folder of `edgeasc export --c`        BOARD  one of boards/*.mk        BAUD  of the line
+# The linker script gets the board's memory and refuses what does not fit.
+FIRMWARE := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+BOARD ?= mps2-an386
+BAUD ?= 115200
+STACK ?= 8192
+BUILD ?= build/$(BOARD)
+CROSS ?= arm-none-eabi-
+OPTIMISE ?= -O3
+PREFIX := scene
+
+BOARDS := $(sort $(patsubst $(FIRMWARE)/boards/%.mk,%,$(wildcard $(FIRMWARE)/boards/*.mk)))
+ifeq ($(filter $(BOARD),$(BOARDS)),)
+$(error no board '$(BOARD)'; there are: $(BOARDS))
+endif
+ifeq ($(wildcard $(MODEL)/$(PREFIX).c),)
+$(error MODEL='$(MODEL)' is no C folder; write one: edgeasc export MODEL --c --out build, then MODEL=build/c)
+endif
+include $(FIRMWARE)/boards/$(BOARD).mk
+
+# How the network rounds is written in its own Makefile.
+ROUNDING := $(shell sed -n 's/.*-DEA_ROUNDING=\([12]\).*/\1/p' $(MODEL)/Makefile)
+ifeq ($(ROUNDING),)
+$(error $(MODEL)/Makefile does not say how the network rounds (-DEA_ROUNDING))
+endif
+
+NETWORK := $(filter-out $(MODEL)/$(PREFIX)_host.c,$(wildcard $(MODEL)/*.c))
+SERVER := $(addprefix $(FIRMWARE)/,startup.c serial/server.c serial/frame.c serial/counter.c boards/$(BOARD).c)
+OBJECTS := $(patsubst $(MODEL)/%.c,$(BUILD)/network/%.o,$(NETWORK)) \
+	$(patsubst $(FIRMWARE)/%.c,$(BUILD)/server/%.o,$(SERVER))
+HEADERS := $(wildcard $(MODEL)/*.h $(FIRMWARE)/*.h $(FIRMWARE)/*/*.h)
+
+CFLAGS := $(CPU) $(OPTIMISE) -std=gnu99 -Wall -Wextra -Werror -ffreestanding -ffunction-sections -fdata-sections \
+	-DFW_BAUD=$(BAUD) -DEA_ROUNDING=$(ROUNDING) -I$(MODEL) -I$(FIRMWARE)/serial
+LDFLAGS := $(CPU) -nostdlib -Wl,--gc-sections -T $(FIRMWARE)/link.ld -Wl,--defsym=STACK_LENGTH=$(STACK) \
+	$(foreach place,FLASH_ORIGIN FLASH_LENGTH RAM_ORIGIN RAM_LENGTH,-Wl,--defsym=$(place)=$($(place)))
+
+.PHONY: firmware boards clean
+.DELETE_ON_ERROR:
+firmware: $(BUILD)/firmware.bin $(BUILD)/firmware.hex
+	$(CROSS)size $(BUILD)/firmware.elf
+
+boards:
+	@echo $(BOARDS)
+
+$(BUILD)/firmware.elf: $(OBJECTS) $(FIRMWARE)/link.ld
+	$(CROSS)gcc $(LDFLAGS) -o $@ $(OBJECTS) -lgcc
+
+$(BUILD)/firmware.bin: $(BUILD)/firmware.elf
+	$(CROSS)objcopy -O binary $< $@
+
+$(BUILD)/firmware.hex: $(BUILD)/firmware.elf
+	$(CROSS)objcopy -O ihex $< $@
+
+$(BUILD)/network/%.o: $(MODEL)/%.c $(HEADERS)
+	@mkdir -p $(dir $@)
+	$(CROSS)gcc $(CFLAGS) -include $(FIRMWARE)/count.h -c -o $@ $<
+
+$(BUILD)/server/%.o: $(FIRMWARE)/%.c $(HEADERS)
+	@mkdir -p $(dir $@)
+	$(CROSS)gcc $(CFLAGS) -c -o $@ $<
+
+clean:
+	rm -rf $(BUILD)

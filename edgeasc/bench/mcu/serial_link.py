@@ -1,0 +1,223 @@
+"""Questions to a board and its answers: bounded in time, repeated where a frame broke, and each way to fail by name.
+
+A port is anything with `read`, `write` and `close`, whose `read` waits a moment and may give nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgeasc.bench.mcu.frames import FRAME_BYTES, LARGEST, Frame, FrameReader
+from edgeasc.errors import BadInput, ResourceExhausted, UsageError
+from edgeasc.extras import missing
+
+HELLO, FEED, RUN, READ, ANSWER, FAILED = 1, 2, 3, 4, 0x80, 0xFF
+PROTOCOL = 1
+OUTPUT, TICKS = 0, 1  # areas that can be read
+TRIES = 3
+ANSWER_SECONDS, RUN_SECONDS, POLL_SECONDS = 2.0, 60.0, 0.05
+URLS = ("socket", "rfc2217")
+FAULTED = b"\3"
+_REASONS = {b"\1": "it does not know the question", b"\2": "out of range", FAULTED: "its firmware faulted; reset it"}
+_HELLO = struct.Struct("<IBBHIIIIIII")
+COUNTERS = {1: "DWT cycle counter", 2: "SysTick"}
+
+
+class Port(Protocol):
+    """The far end, as pyserial gives it."""
+
+    def read(self, size: int = 1, /) -> bytes: ...
+    def write(self, data: bytes, /) -> int | None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Board:
+    """What a board says of itself. Sizes in bytes, clock in Hz (0: not known)."""
+
+    counter: str
+    layers: int
+    input_bytes: int
+    output_bytes: int
+    arena_bytes: int
+    flash_bytes: int
+    clock_hz: int
+    known_instructions: int
+    known_ticks: int
+    build: str
+    name: str
+    compiler: str
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the counter is slower than one tick per instruction, which no core is: an emulator's clock."""
+        return self.counter == COUNTERS[2] and self.known_ticks < self.known_instructions
+
+
+class SerialLink:
+    """A conversation with the firmware on `port`; `name` is what errors call it. Times in seconds."""
+
+    def __init__(
+        self, port: Port, name: str, *, answer_seconds: float = ANSWER_SECONDS, run_seconds: float = RUN_SECONDS
+    ) -> None:
+        self._port, self._name = port, name
+        self._answer_seconds, self._run_seconds = answer_seconds, run_seconds
+        self._reader = FrameReader()
+        self._sequence = 0
+
+    def hello(self) -> Board:
+        """Who is there.
+
+        Raises:
+            ResourceExhausted: nobody, or somebody who talks nonsense. BadInput: firmware of another version.
+        """
+        nonce = secrets.token_bytes(4)
+        self._send(bytes(FRAME_BYTES))  # whatever half a frame the board still waits for, is over now
+        answer = self._ask(HELLO, nonce, self._answer_seconds)
+        if len(answer) < 5 or answer[:4] != nonce:
+            raise self._nonsense("its hello answers another question")
+        if answer[4] != PROTOCOL:
+            why = f"its firmware speaks protocol {answer[4]}, this edgeasc {PROTOCOL}; build and flash it again"
+            raise BadInput("serial", why, self._name)
+        texts = answer[_HELLO.size :].split(b"\0")
+        if len(answer) < _HELLO.size or len(texts) != 4 or texts[-1]:
+            raise self._nonsense("its hello is malformed")
+        numbers = _HELLO.unpack_from(answer)
+        counter, layers, inputs, outputs, arena, flash, clock, known, ticks = numbers[2:]
+        build, name, compiler = (printable(text.decode(errors="replace")) for text in texts[:3])
+        if counter not in COUNTERS or 0 in (layers, inputs, outputs, arena, known, ticks):
+            raise self._nonsense("its hello makes no sense")
+        return Board(
+            COUNTERS[counter], layers, inputs, outputs, arena, flash, clock, known, ticks, build, name, compiler
+        )
+
+    def feed(self, data: bytes) -> None:
+        """Write the input of the next run.
+
+        Raises:
+            ResourceExhausted: the board fails.
+        """
+        for offset in range(0, len(data), LARGEST - 4):
+            self._ask(FEED, struct.pack("<I", offset) + data[offset : offset + LARGEST - 4], self._answer_seconds, 0)
+
+    def run(self) -> int:
+        """Run the network once; the most stack used since reset, in bytes.
+
+        Raises:
+            ResourceExhausted: the board fails.
+        """
+        return int.from_bytes(self._ask(RUN, b"", self._run_seconds, 4), "little")
+
+    def read(self, area: int, count: int) -> bytes:
+        """`count` bytes of `OUTPUT` or `TICKS`.
+
+        Raises:
+            ResourceExhausted: the board fails.
+        """
+        parts = []
+        for offset in range(0, count, LARGEST):
+            size = min(LARGEST, count - offset)
+            parts.append(self._ask(READ, struct.pack("<BIH", area, offset, size), self._answer_seconds, size))
+        return b"".join(parts)
+
+    def _ask(self, kind: int, payload: bytes, seconds: float, size: int | None = None) -> bytes:
+        """The payload that answers, of `size` bytes; asked again where the answer broke or did not come."""
+        self._sequence = (self._sequence + 1) % 256
+        question = Frame(kind, self._sequence, payload).encode()
+        heard, broken = 0, self._reader.broken
+        # A run that is told again is not made again, so the long wait is needed once.
+        waits = (seconds, *(TRIES - 1) * (self._answer_seconds,))
+        for wait in waits:
+            self._send(question)
+            answer, more = self._listen(kind, wait)
+            heard += more
+            if answer is not None:
+                if size is not None and len(answer) != size:
+                    raise self._nonsense(f"an answer of {len(answer)} bytes, {size} expected")
+                return answer
+        if broken := self._reader.broken - broken:
+            raise self._nonsense(f"{broken} frames with a wrong checksum in {TRIES} tries")
+        if heard:
+            raise self._nonsense(f"{heard} bytes, none of them an answer")
+        raise ResourceExhausted("serial", f"no answer within {sum(waits):g} s", self._name)
+
+    def _listen(self, kind: int, seconds: float) -> tuple[bytes | None, int]:
+        """The answer to the last question, if it comes in time; bytes heard.
+
+        A pause after a broken frame ends the wait: that was the answer, and asking again is quicker.
+        """
+        deadline, heard, broken = time.monotonic() + seconds, 0, self._reader.broken
+        while time.monotonic() < deadline:
+            with self._disconnects():
+                data = self._port.read(FRAME_BYTES)
+            if not data and self._reader.broken > broken:
+                break
+            heard += len(data)
+            for frame in self._reader.push(data):
+                self._check_refusal(frame)
+                if frame.sequence == self._sequence and frame.type == kind | ANSWER:
+                    return frame.payload, heard
+        return None, heard
+
+    def _check_refusal(self, frame: Frame) -> None:
+        if frame.type == FAILED and (frame.sequence == self._sequence or frame.payload == FAULTED):
+            why = _REASONS.get(frame.payload, "for no reason that is known")
+            raise ResourceExhausted("serial", f"the board refuses: {why}", self._name)
+
+    def _send(self, data: bytes) -> None:
+        with self._disconnects():
+            self._port.write(data)
+
+    @contextmanager
+    def _disconnects(self) -> Iterator[None]:
+        """Errors of the port as ours; pyserial's are all OSError."""
+        try:
+            yield
+        except OSError as error:
+            raise ResourceExhausted("serial", f"disconnected ({printable(str(error))})", self._name) from None
+
+    def _nonsense(self, why: str) -> ResourceExhausted:
+        return ResourceExhausted("serial", f"garbage: {why}", self._name)
+
+
+def printable(text: str) -> str:
+    """`text` in one line of plain characters, cut where it is long."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text[:120])
+
+
+def open_port(name: str, baud: int) -> Port:
+    """The serial line `name`, a device or `socket://HOST:PORT` or `rfc2217://HOST:PORT`.
+
+    Raises:
+        MissingDependency: pyserial is not installed. BadInput: no such line, or none that can be opened.
+    """
+    try:
+        import serial
+    except ImportError as error:
+        raise missing("serial") or error from None
+    scheme, colon, _ = name.partition("://")
+    if colon and scheme not in URLS:
+        raise UsageError("--target", f"serial:{name}: known URLs are {', '.join(f'{url}://' for url in URLS)}")
+    try:
+        port: Port = serial.serial_for_url(
+            name, baudrate=baud, timeout=POLL_SECONDS, write_timeout=ANSWER_SECONDS, exclusive=None if colon else True
+        )
+    except (OSError, ValueError) as error:
+        raise BadInput("serial", _opening(error), name) from None
+    return port
+
+
+def _opening(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    if number == errno.ENOENT:
+        return "no such serial line"
+    if number == errno.EACCES:
+        return "not permitted; add yourself to the group that owns it (often dialout)"
+    return f"cannot be opened ({printable(str(error))})"
