@@ -18,6 +18,8 @@ PROGRAMS = {  # that tests ask for beside packages
     "gcc": "gcc: not installed; apt-get install gcc",
     "arm-none-eabi-gcc": "arm-none-eabi-gcc: not installed; apt-get install gcc-arm-none-eabi",
     "qemu-system-arm": "qemu-system-arm: not installed; apt-get install qemu-system-arm",
+    "ssh": "ssh: not installed; apt-get install openssh-client",
+    "/usr/sbin/sshd": "sshd: not installed; apt-get install openssh-server",
 }
 
 # A suite started in the background of a shell inherits an ignored SIGINT, and with it every child that a test

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edgeasc.bench.mcu.boards import BOARDS
+from edgeasc.bench.remote.address import parse_address
 from edgeasc.errors import UsageError
 from edgeasc.specs import nearest
 
 ALONE = ("host",)
 FREE = {"serial": "PORT"}  # kinds whose names are the user's own
-EXAMPLES = (*ALONE, *(f"qemu:{name}" for name in BOARDS))
+EXAMPLES = (*ALONE, *(f"qemu:{name}" for name in BOARDS), "ssh://user@host")
 
 
 def parse_targets(targets: Iterable[str]) -> dict[str, list[str]]:
@@ -24,7 +25,9 @@ def parse_targets(targets: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for target in tuple(targets) or ("host",):
         kind, _, name = target.partition(":")
-        if target not in EXAMPLES and not (kind in FREE and name):
+        if kind == "ssh":
+            parse_address(name := target)
+        elif target not in EXAMPLES and not (kind in FREE and name):
             known = ", ".join((*EXAMPLES, *(f"{free}:{what}" for free, what in FREE.items())))
             raise UsageError("--target", f"{target!r} is not known{nearest(target, list(EXAMPLES))}; known: {known}")
         found.setdefault(kind, []).append(name)

@@ -19,17 +19,20 @@ from edgeasc.cli.terminal import assumed, format_option, show
     "targets",
     multiple=True,
     metavar="TARGET",
-    help="`host`, `qemu:` and cortex-m4, cortex-m7 or cortex-m55, `serial:` and a port. Repeatable.  [default: host]",
+    help="`host`, `qemu:` and cortex-m4, cortex-m7 or cortex-m55, `serial:` and a port, `ssh://user@host`. Repeatable.  "
+    "[default: host]",
 )
-@click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="host: only this runtime. May be repeated.")
-@click.option("--runs", type=click.IntRange(min=1), default=200, show_default=True, help="host: timed runs.")
-@click.option("--warmup", type=click.IntRange(min=0), default=20, show_default=True, help="host: runs before them.")
-@click.option("--clips", type=click.IntRange(min=1), default=3, show_default=True, help="qemu, serial: inputs run.")
+@click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="host, ssh: only this one. May be repeated.")
+@click.option("--runs", type=click.IntRange(min=1), default=200, show_default=True, help="host, ssh: timed runs.")
+@click.option("--warmup", type=click.IntRange(min=0), default=20, show_default=True, help="host, ssh: runs before.")
+@click.option("--clips", type=click.IntRange(min=1), default=3, show_default=True, help="Elsewhere: inputs compared.")
 @click.option("--optimise", type=click.Choice(["speed", "size"]), default="speed", show_default=True, help="qemu: C.")
 @click.option("--all-layers", is_flag=True, help="qemu, serial: the cost of every layer.")
 @click.option(
     "--baud", type=click.IntRange(min=300), default=115200, show_default=True, help="serial: the line's speed."
 )
+@click.option("--python", default="python3", show_default=True, help="ssh: the interpreter there.")
+@click.option("--ssh-config", type=FOLDER, metavar="FILE", help="ssh: this configuration in place of the user's own.")
 @threads_option
 @format_option
 def command(
@@ -42,6 +45,8 @@ def command(
     optimise: str,
     all_layers: bool,
     baud: int,
+    python: str,
+    ssh_config: Path | None,
     threads: int,
     form: str,
     quiet: bool,
@@ -56,11 +61,15 @@ def command(
 
     For serial: targets a board that runs this model's firmware (examples/firmware) counts the cycles of its core.
 
+    An ssh:// target is a Linux machine with Python 3.9 or later, numpy and a runtime. One file is sent over by the
+    system's ssh and run from memory; nothing stays there. A host whose key is not known is refused.
+
     \b
       edgeasc bench build/model.tflite build/model.onnx
       edgeasc bench runs/small --runtime litert --runtime onnxruntime --runs 1000
       edgeasc bench runs/small --target qemu:cortex-m4 --target qemu:cortex-m55 --all-layers
       edgeasc bench build/c --target serial:/dev/ttyACM0
+      edgeasc bench build/model.tflite --target ssh://pi@raspberrypi.local
     """
     from edgeasc.bench.targets import parse_targets
 
@@ -73,6 +82,18 @@ def command(
         assumed(defaults | ({"--threads": "1"} if threads == 1 else {}), quiet)
         documents.append(bench_host(models, runtimes or None, runs=runs, warmup=warmup, threads=threads))
         blocks += latency_blocks(documents[-1])
+    if "ssh" in wanted:
+        from edgeasc.bench.remote.address import parse_address
+        from edgeasc.bench.remote.bench import bench_remote
+        from edgeasc.cli.bench_pages import remote_blocks
+
+        assumed({} if runtimes else {"--runtime": "all that the machine has"}, quiet)
+        there = bench_remote(
+            models, [parse_address(name) for name in wanted["ssh"]], runtimes or None, runs=runs, warmup=warmup,
+            threads=threads, clips=clips, python=python, config=ssh_config,
+        )  # fmt: skip
+        documents.append(there)
+        blocks += remote_blocks(there)
     if "qemu" in wanted:
         from edgeasc.bench.mcu.bench import bench_cores
 

@@ -45,6 +45,7 @@ class Child:
         threads: thread count of every library in the worker.
         memory: limit on its address space in bytes, kept where the platform offers one.
         command: what to start; the edgeasc worker by default.
+        greeting: bytes that come before the first answer, behind noise that is passed over; none by default.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Child:
         threads: int = 1,
         memory: int = MEMORY_LIMIT,
         command: list[str] | None = None,
+        greeting: bytes = b"",
     ) -> None:
         self.what, self.path = what, path
         command = command or worker_command(what, memory)
@@ -70,14 +72,17 @@ class Child:
             raise ResourceExhausted(what, f"cannot start a process: {error.strerror}", path) from error
         self._replies: queue.Queue[Reply | frames.BrokenFrame | None] = queue.Queue()
         self._tail: deque[bytes] = deque()
+        self._greeted = threading.Event()
         self._threads = [
-            threading.Thread(target=_receive, args=(self._process.stdout, self._replies), daemon=True),
+            threading.Thread(
+                target=_receive, args=(self._process.stdout, self._replies, greeting, self._greeted), daemon=True
+            ),
             threading.Thread(target=_keep_tail, args=(self._process.stderr, self._tail), daemon=True),
         ]
         for thread in self._threads:
             thread.start()
         self._finalizer = weakref.finalize(self, _end, self._process)
-        self._failure: ResourceExhausted | None = None
+        self._failure: EdgeascError | None = None
 
     def request(self, header: dict[str, Any], payload: bytes | memoryview = b"", timeout: float = 60.0) -> Reply:
         """Send a message and wait at most `timeout` seconds for the answer; only a refusal leaves the worker alive.
@@ -104,6 +109,11 @@ class Child:
             kind = _ERRORS.get(str(reply.get("error")), ResourceExhausted)
             raise kind(self.what, str(reply.get("why", "failed without a reason")), self.path)
         return reply, content
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the child has sent its greeting."""
+        return self._greeted.is_set()
 
     def stderr(self) -> str:
         """The last 64 KiB that the child wrote to its standard error."""
@@ -132,7 +142,7 @@ class Child:
             return f"died with {_signal_name(-code)}"
         return f"ended by itself with exit code {code}"
 
-    def _failed(self, why: str) -> ResourceExhausted:
+    def _failed(self, why: str) -> EdgeascError:
         self._kill()
         lines = [line.strip() for line in self.stderr().splitlines() if line.strip()]
         last = f" ({lines[-1][:200]})" if lines else ""
@@ -171,10 +181,19 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _receive(stream: IO[bytes], replies: queue.Queue[Reply | frames.BrokenFrame | None]) -> None:
+def _receive(
+    stream: IO[bytes],
+    replies: queue.Queue[Reply | frames.BrokenFrame | None],
+    greeting: bytes,
+    greeted: threading.Event,
+) -> None:
     """Thread: put every message of the child into the queue, then what ended the stream."""
     with stream:
         try:
+            if greeting and not frames.skip_past(stream, greeting):
+                replies.put(None)
+                return
+            greeted.set()
             while (frame := frames.read_frame(stream)) is not None:
                 replies.put(frame)
             replies.put(None)

@@ -13,6 +13,7 @@ MAGIC = b"EASC"
 PREFIX = struct.Struct("<4sIQ")  # magic, bytes of the header, bytes of the payload
 MAX_HEADER = 16 * 1024**2  # metadata of a model travels in a header
 MAX_PAYLOAD = 2 * 1024**3
+MAX_NOISE = 65_536  # bytes before a greeting
 
 
 class BrokenFrame(Exception):
@@ -56,3 +57,20 @@ def read_frame(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
     if not isinstance(header, dict):
         raise BrokenFrame("the header is not a JSON object")
     return header, payload
+
+
+def skip_past(stream: IO[bytes], mark: bytes) -> bool:
+    """Read up to and with the first `mark`; False where the stream ends before it.
+
+    Raises:
+        BrokenFrame: more than 64 KiB of something else.
+    """
+    seen = b""
+    while not seen.endswith(mark):
+        byte = stream.read(1)
+        if not byte:
+            return False
+        if len(seen) > MAX_NOISE:
+            raise BrokenFrame(f"{seen[:8]!r} and {MAX_NOISE:,} bytes more, and no greeting")
+        seen += byte
+    return True

@@ -124,14 +124,23 @@ class GraphRunner(Runner):
 
 
 class ChildRunner(Runner):
-    """A native runtime in a worker process."""
+    """A native runtime in a worker process: a new one here, or `child`, wherever that runs."""
 
-    def __init__(self, artefact: Artefact, runtime: Runtime, threads: int, timeout: float, **options: Any) -> None:
+    def __init__(
+        self,
+        artefact: Artefact,
+        runtime: Runtime,
+        threads: int,
+        timeout: float,
+        *,
+        child: Child | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(artefact, runtime)
         self.threads, self.timeout = threads, timeout
         # The address sanitiser of a compiled program reserves terabytes of addresses that it never touches.
         memory = options.pop("memory", NO_LIMIT if runtime.compiled else MEMORY_LIMIT)
-        self._child = Child(runtime.name, artefact.path, threads=threads, memory=memory)
+        self._child = child or Child(runtime.name, artefact.path, threads=threads, memory=memory)
         try:
             header = {
                 "op": "load",
