@@ -1,7 +1,7 @@
 """Generated C, counted: what `model.json` says of the network, held against the numbers in `weights.c`.
 
 The network's parameters are those of its integer graph. What the C stores is something else, and listed as such: pruned
-layers as (gap, value) pairs, biases with the input's zero point in them, multipliers, shifts and tables beside.
+layers by their weights that are not zero and where these belong, biases with the input's zero point in them, multipliers, shifts and tables beside.
 """
 
 from __future__ import annotations
@@ -20,10 +20,16 @@ from edgeasc.audit.stored_count import StoredCount
 from edgeasc.errors import BadInput
 from edgeasc.export.c.bundle import parse_payload
 from edgeasc.export.c.program import WIDTH
+from edgeasc.export.c.sparse import count_nonzero
 from edgeasc.graph.count import BIAS_BYTES
 
 _ARRAY = re.compile(r"^const (u?int(?:8|16|32)_t) (\w+)\[(\d+)\] = \{([-0-9, ()\n]*)\};$", re.MULTILINE)
-_APART = {"scales": "scales and shifts", "table": "tables", "constant": "single constants"}
+_APART = {
+    "indices": "positions of weights",
+    "scales": "scales and shifts",
+    "table": "tables",
+    "constant": "single constants",
+}
 _NUMBERS = ("weights", "nonzero_weights", "parameters", "nonzero", "bytes", "biases", "nonzero_biases", "macs",
             "activation_bytes")  # fmt: skip
 
@@ -76,7 +82,8 @@ def _count_layer(
     name = str(row["name"])
     numbers = {key: int(row[key]) for key in _NUMBERS}
     weights = [item for item in row["arrays"] if roles[item] == "weights"]
-    shown = sum(_nonzero(*arrays[item]) for item in weights)
+    channels = int(row["output_shape"][1])
+    shown = sum(count_nonzero(*arrays[item], channels) for item in weights)
     # Weights of which no band is left are in the arrays and count as zero.
     if shown < numbers["nonzero_weights"] or any(number < 0 for number in numbers.values()):
         why = f"{name}: {numbers['nonzero_weights']} weights that are not zero are claimed, weights.c has {shown}"
@@ -99,13 +106,6 @@ def _count_layer(
             stored.counted.append(
                 Counted(kind, len(values), len(values), int(np.count_nonzero(values)), 8 * _width(ctype))
             )
-
-
-def _nonzero(ctype: str, values: NDArray[np.int64]) -> int:
-    """Weights that are not zero in one array: the values of (gap, value) pairs are every second byte."""
-    if ctype == "int8_t":
-        return int(np.count_nonzero(values))
-    return int(np.count_nonzero(values[1::2])) if ctype == "uint8_t" else 0
 
 
 def _set_apart(

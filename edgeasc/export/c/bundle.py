@@ -103,6 +103,7 @@ def _facts(program: Program, layout: Layout, counts: GraphCount, files: dict[str
         "arena_bytes": layout.arena_bytes,
         "live_bytes": layout.live_bytes,
         "constant_bytes": program.constant_bytes,
+        "bytes_by_role": program.bytes_by_role,
         "arrays": {array.name: array.role for array in program.arrays},
         "layers": [
             {
@@ -111,6 +112,7 @@ def _facts(program: Program, layout: Layout, counts: GraphCount, files: dict[str
                 "output_shape": list(counted.output_shape),
                 "function": step.function,
                 "storage": step.storage,
+                "index_bytes": step.index_bytes,
                 "arrays": [array.name for array in step.arrays],
                 "weights": counted.weights,
                 "nonzero_weights": counted.nonzero_weights,

@@ -6,6 +6,7 @@ The numbers come from the same parameter functions as the numpy reference, so th
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import singledispatch
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from edgeasc.errors import BadInput
 from edgeasc.export.c.program import Array, CType, Port, Program, Step, Storage
 from edgeasc.export.c.requant import pack_requant
-from edgeasc.export.c.sparse import delta8, smallest
+from edgeasc.export.c.sparse import smallest
 from edgeasc.graph.count import macs
 from edgeasc.graph.kernels import conv, elementwise, reduce, resnorm, unary
 from edgeasc.graph.kernels.arrays import INT8_MIN, INT32_MAX
@@ -169,15 +170,17 @@ def _pointwise(node: Conv, graph: IntegerGraph, name: str, parameters: conv.Conv
     if np.abs(bias).max(initial=0) > INT32_MAX:
         raise BadInput("C export", f"{node.name}: a bias with the input's zero point in it leaves int32")
     requant, record = _requant(node, source, name, parameters, bias)
-    storage = smallest(weights)
-    if storage == "delta8":
-        stream, pairs = delta8(weights)
-        stored = [_array(f"w_{name}", "uint8_t", stream, "weights"), _array(f"n_{name}", "uint16_t", pairs, "weights")]
-        kernel, call = "pointwise_delta8", f"@0, w_{name}, n_{name}, &r_{name}, @out, {_shape(output)}"
-    else:
-        stored = [_array(f"w_{name}", "int8_t", weights, "weights")]
-        kernel, call = "pointwise", f"@0, {weights.shape[1]}, w_{name}, &r_{name}, @out, {_shape(output)}"
-    return _conv_step(node, graph, kernel, f"ea_{kernel}", call, [*stored, *requant], record, storage)
+    stored = smallest(weights)
+    arrays = []
+    if stored.index is not None:
+        arrays.append(_array(f"i_{name}", "uint8_t", stored.index, "weights" if stored.values is None else "indices"))
+    if stored.values is not None:
+        arrays.append(_array(f"w_{name}", "int8_t", stored.values, "weights"))
+    kernel = "pointwise" if stored.storage == "dense" else f"pointwise_{stored.storage}"
+    c_in = [str(weights.shape[1])] if stored.storage in ("dense", "bitmap") else []
+    call = ", ".join(["@0", *c_in, *(array.name for array in arrays), f"&r_{name}", "@out", _shape(output)])
+    step = _conv_step(node, graph, kernel, f"ea_{kernel}", call, [*arrays, *requant], record, stored.storage)
+    return replace(step, index_bytes=stored.index_bytes)
 
 
 def _windowed(

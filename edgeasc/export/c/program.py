@@ -7,7 +7,7 @@ decided here by exact byte count.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from edgeasc.graph.model import Form
 
 CType = Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t"]
-Storage = Literal["dense", "delta8", "none"]
+Storage = Literal["dense", "delta8", "nibble", "bitmap", "none"]
+Role = Literal["weights", "indices", "bias", "scales", "table", "constant"]
 WIDTH = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4}
 
 
@@ -26,7 +27,7 @@ class Array:
     name: str
     ctype: CType
     values: NDArray[Any] = field(repr=False)
-    role: Literal["weights", "bias", "scales", "table", "constant"] = "constant"
+    role: Role = "constant"
 
     @property
     def bytes(self) -> int:
@@ -43,7 +44,8 @@ class Step:
         reads, writes: tensors. in_place: which of `reads` the output may overwrite.
         call: arguments in C, with `@0`, `@1` for the tensors read and `@out` for the one written.
         before: declarations in C that the call refers to.
-        storage: how the weights are kept. macs: multiply-accumulates of the dense layer.
+        storage: how the weights are kept; `index_bytes` of them say where they belong. macs: multiply-accumulates of
+            the dense layer.
     """
 
     name: str
@@ -58,6 +60,17 @@ class Step:
     in_place: tuple[int, ...] = ()
     storage: Storage = "none"
     macs: int = 0
+    index_bytes: int = 0
+
+    @property
+    def bytes_by_role(self) -> dict[str, int]:
+        """Flash bytes of its constants; positions that lie between weights count as indices."""
+        found = dict.fromkeys(get_args(Role), 0)
+        for array in self.arrays:
+            found[array.role] += array.bytes
+        if not found["indices"]:
+            found["weights"], found["indices"] = found["weights"] - self.index_bytes, self.index_bytes
+        return found
 
 
 @dataclass(frozen=True)
@@ -96,6 +109,16 @@ class Program:
     def kernels(self) -> tuple[str, ...]:
         """Kernel files that are used, sorted."""
         return tuple(sorted({step.kernel for step in self.steps}))
+
+    @property
+    def bytes_by_role(self) -> dict[str, int]:
+        """Flash bytes of all constant arrays by what they are."""
+        total = dict.fromkeys(get_args(Role), 0)
+        total["constant"] = sum(array.bytes for array in self.constants)
+        for step in self.steps:
+            for role, size in step.bytes_by_role.items():
+                total[role] += size
+        return total
 
     @property
     def constant_bytes(self) -> int:

@@ -76,8 +76,8 @@ def reachable(node: Conv, input_zero_point: int, parameters: ConvParameters) -> 
 def equal_multipliers(parameters: ConvParameters, low: Integers, high: Integers) -> tuple[Integers, Integers]:
     """The interval of multipliers that, with the same shift, give the same outputs for all accumulators in [low, high].
 
-    The output is a staircase in the accumulator x, which reaches a step where `multiplier * x >= edge` for an `edge` that
-    rounding and shift decide; so the multiplier must hold that at the first x of every step and not at the x before.
+    The output is a staircase in the accumulator x, which reaches a step where `multiplier * x >= edge`. Rounding and
+    shift decide the edge; so the multiplier must hold that at the first x of every step and not at the x before.
     """
     multiplier, shift = parameters.multiplier.reshape(-1, 1), parameters.shift.reshape(-1, 1)
     first, last = low.reshape(-1, 1), high.reshape(-1, 1)

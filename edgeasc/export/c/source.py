@@ -19,7 +19,8 @@ ROUNDING = {"int8": 2, "island": 1}
 
 def c_files(program: Program, layout: Layout, prefix: str = "scene") -> dict[str, str]:
     """All files of the C folder by name, except those about the folder itself."""
-    names = [*(f"{kernel}.c" for kernel in program.kernels), "ea_kernels.h"]
+    kernels = [f"{kernel}.c" for kernel in program.kernels]
+    names = [*kernels, *sorted({header for name in kernels for header in _headers(name)} | {"ea_kernels.h"})]
     files = {
         f"{prefix}.h": _header(program, layout, prefix),
         f"{prefix}.c": _model(program, layout, prefix),
@@ -43,6 +44,12 @@ def kernel_names() -> frozenset[str]:
 def kernel_text(name: str) -> str:
     """A file of the kernel library."""
     return (resources.files("edgeasc.export.c") / "kernels" / name).read_text(encoding="utf-8")
+
+
+def _headers(name: str) -> set[str]:
+    """Headers of the kernel library that one of its files includes, and what those include."""
+    direct = set(re.findall(r'^#include "(ea_\w+\.h)"$', kernel_text(name), re.MULTILINE))
+    return direct.union(*(_headers(header) for header in direct))
 
 
 def _head(what: str) -> str:

@@ -1,59 +1,170 @@
 """How the weights of a point-wise convolution are stored, and what each way costs in bytes, exactly.
 
-`dense`: one byte per weight. `delta8`: for every weight that is not zero one byte for the input channels skipped since
-the last and one for its value, and two bytes per output channel for their number; a gap above 255 is bridged by pairs
-of value 0.
+`dense`: one byte per weight. The others store only weights that are not zero, row by row of one output channel:
+`delta8`: a byte for the input channels skipped since the last weight and a byte for the value, interleaved; a gap above
+255 is bridged by pairs of value 0. `nibble`: half a byte for the channels between a weight and the one before; 15 skips
+15 channels and has no value. `bitmap`: a bit per weight, the highest of a byte first. Rows of the first two begin with
+their number of pairs, or of bytes of nibbles: one byte, or 255 and two bytes.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeasc.export.c.program import Storage
 
+Weights = NDArray[np.int8]
 LARGEST_GAP = 255
-COUNT_BYTES = 2
+SKIP = 15
+LONG_ROW = 255
+MOST_COLUMNS = 65_535
 
 
-def storage_bytes(weights: NDArray[np.int8]) -> dict[Storage, int]:
-    """Bytes of `weights` [c_out, c_in] in every storage."""
-    stream, _ = delta8(weights)
-    return {"dense": weights.size, "delta8": len(stream) + COUNT_BYTES * len(weights)}
+@dataclass(frozen=True)
+class Stored:
+    """Weights in one storage. `index` is beside `values`, or holds them too where there are none."""
+
+    storage: Storage
+    values: Weights | None = field(repr=False)
+    index: NDArray[np.uint8] | None = field(repr=False)
+    index_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of flash."""
+        return sum(part.size for part in (self.values, self.index) if part is not None)
 
 
-def smallest(weights: NDArray[np.int8]) -> Storage:
-    """The storage with the fewest bytes; dense where they are equal."""
-    sizes = storage_bytes(weights)
-    return min(sizes, key=lambda name: (sizes[name], name != "dense"))
+def store(weights: Weights, storage: Storage) -> Stored:
+    """`weights` [c_out, c_in] in a storage."""
+    return _STORES[storage](weights)
 
 
-def delta8(weights: NDArray[np.int8]) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
-    """The stream of (gap, value) pairs of `weights` [c_out, c_in], and the number of pairs of every output channel."""
-    stream: list[int] = []
-    pairs = np.zeros(len(weights), np.uint16)
-    for row, values in enumerate(weights):
-        start, at = len(stream), 0
-        for column in np.flatnonzero(values):
-            gap = int(column) - at
-            while gap > LARGEST_GAP:
-                stream += [LARGEST_GAP, 0]
-                gap -= LARGEST_GAP
-            stream += [gap, int(values[column]) & 0xFF]
-            at = int(column)
-        pairs[row] = (len(stream) - start) // 2
-    return np.array(stream, np.uint8), pairs
+def restore(stored: Stored, c_out: int, c_in: int) -> Weights:
+    """The weights [c_out, c_in] that were stored.
 
-
-def undelta8(stream: NDArray[np.uint8], pairs: NDArray[np.uint16], c_in: int) -> NDArray[np.int8]:
-    """The weights [c_out, c_in] that a stream stands for."""
-    weights = np.zeros((len(pairs), c_in), np.int8)
-    place = 0
-    for row, count in enumerate(pairs):
-        at = 0
-        for gap, value in stream[place : place + 2 * int(count)].reshape(-1, 2):
-            at += int(gap)
-            if value:
-                weights[row, at] = value.astype(np.int8)
-        place += 2 * int(count)
+    Raises:
+        ValueError: the index does not fit these sizes.
+    """
+    weights = np.zeros((c_out, c_in), np.int8)
+    if stored.storage == "dense" and stored.values is not None:
+        return stored.values.reshape(c_out, c_in)
+    if stored.index is None:
+        raise ValueError(f"storage {stored.storage} needs an index")
+    if stored.storage == "delta8":
+        for row, pairs in enumerate(_rows(stored.index, c_out, 2)):
+            columns, values = np.cumsum(pairs[::2].astype(np.int64)), np.ascontiguousarray(pairs[1::2]).view(np.int8)
+            weights[row, _inside(columns[values != 0], c_in)] = values[values != 0]
+        return weights
+    mask = _nibble_mask(stored.index, c_out, c_in) if stored.storage == "nibble" else _bits(stored.index, c_out, c_in)
+    weights[mask] = stored.values
     return weights
+
+
+def count_nonzero(ctype: str, numbers: NDArray[np.int64], c_out: int) -> int:
+    """Weights that are not zero in an array of the generated C: int8 values, or a delta8 stream in uint8.
+
+    Raises:
+        ValueError: a stream that does not have `c_out` rows.
+    """
+    if ctype != "uint8_t":
+        return int(np.count_nonzero(numbers))
+    return sum(int(np.count_nonzero(row[1::2])) for row in _rows(numbers.astype(np.uint8), c_out, 2))
+
+
+def storages(weights: Weights) -> list[Stored]:
+    """`weights` [c_out, c_in] in every storage that can hold them, dense first."""
+    return [build(weights) for build in _STORES.values() if build is _dense or weights.shape[1] <= MOST_COLUMNS]
+
+
+def smallest(weights: Weights) -> Stored:
+    """The storage with the fewest bytes; of equal ones the simplest to read."""
+    return min(storages(weights), key=lambda stored: stored.bytes)
+
+
+def _dense(weights: Weights) -> Stored:
+    return Stored("dense", weights.ravel(), None, 0)
+
+
+def _delta8(weights: Weights) -> Stored:
+    stream: list[int] = []
+    for values in weights:
+        pairs: list[int] = []
+        at = 0
+        for column in np.flatnonzero(values).tolist():
+            gap, at = column - at, column
+            bridges = max(0, gap - 1) // LARGEST_GAP
+            pairs += [LARGEST_GAP, 0] * bridges + [gap - LARGEST_GAP * bridges, int(values[column]) & 0xFF]
+        stream += _length(len(pairs) // 2) + pairs
+    return Stored("delta8", None, np.array(stream, np.uint8), len(stream) - int(np.count_nonzero(weights)))
+
+
+def _nibble(weights: Weights) -> Stored:
+    stream: list[int] = []
+    for values in weights:
+        nibbles: list[int] = []
+        at = 0
+        for column in np.flatnonzero(values).tolist():
+            gap, at = column - at, column + 1
+            nibbles += [SKIP] * (gap // SKIP) + [gap % SKIP]
+        nibbles += [SKIP] * (len(nibbles) % 2)  # without a weight behind it
+        packed = [low + 16 * high for low, high in zip(nibbles[::2], nibbles[1::2], strict=True)]
+        stream += _length(len(packed)) + packed
+    return Stored("nibble", weights[weights != 0], np.array(stream, np.uint8), len(stream))
+
+
+def _bitmap(weights: Weights) -> Stored:
+    index = np.packbits(weights != 0, axis=1).ravel()
+    return Stored("bitmap", weights[weights != 0], index, index.size)
+
+
+_STORES: dict[Storage, Callable[[Weights], Stored]] = {
+    "dense": _dense, "delta8": _delta8, "nibble": _nibble, "bitmap": _bitmap,
+}  # fmt: skip
+
+
+def _length(count: int) -> list[int]:
+    return [count] if count < LONG_ROW else [LONG_ROW, count % 256, count // 256]
+
+
+def _rows(stream: NDArray[np.uint8], rows: int, width: int) -> list[NDArray[np.uint8]]:
+    """The rows of a stream, each of as many items of `width` bytes as its length says.
+
+    Raises:
+        ValueError: the stream ends within a row, or goes on after the last.
+    """
+    found, place = [], 0
+    for _ in range(rows):
+        head = stream[place : place + 3]
+        if head.size == 0 or (head[0] == LONG_ROW and head.size < 3):
+            raise ValueError("an index ends before its last row")
+        length = int(head[0]) if head[0] < LONG_ROW else int(head[1]) + 256 * int(head[2])
+        place += 1 if head[0] < LONG_ROW else 3
+        found.append(stream[place : place + width * length])
+        place += width * length
+    if place != stream.size:
+        raise ValueError("an index has another length than its rows")
+    return found
+
+
+def _inside(columns: NDArray[np.int64], c_in: int) -> NDArray[np.int64]:
+    if columns.max(initial=0) >= c_in:
+        raise ValueError(f"an index leads outside its {c_in} input channels")
+    return columns
+
+
+def _nibble_mask(index: NDArray[np.uint8], c_out: int, c_in: int) -> NDArray[np.bool_]:
+    mask = np.zeros((c_out, c_in), np.bool_)
+    for row, packed in enumerate(_rows(index, c_out, 1)):
+        gaps = np.stack([packed & 15, packed >> 4], axis=1).ravel().astype(np.int64)
+        columns = np.cumsum(gaps + (gaps != SKIP)) - 1
+        mask[row, _inside(columns[gaps != SKIP], c_in)] = True
+    return mask
+
+
+def _bits(index: NDArray[np.uint8], c_out: int, c_in: int) -> NDArray[np.bool_]:
+    return np.unpackbits(index.reshape(c_out, -1), axis=1, count=c_in).astype(np.bool_)

@@ -7,6 +7,7 @@ import pytest
 from one_op import every_value, graph_of, random_conv, random_int8, tensor
 
 from edgeasc.export.c.lower import lower
+from edgeasc.export.c.sparse import store
 from edgeasc.graph.model import Add, Logistic, MaxPool, Mean, Mul, ResNorm, Rsqrt, Silu, Sub
 from edgeasc.graph.reference import run
 
@@ -56,14 +57,28 @@ def test_convolutions_equal_the_reference(compiled, name, form):
     assert np.array_equal(compiled(graph, values), expected)
 
 
-@pytest.mark.parametrize("density", [0.0, 0.05, 0.3])
-def test_a_pruned_pointwise_layer_is_stored_sparse_and_equals_the_reference(compiled, density):
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("density", [0.0, 0.02, 0.3, 1.0])
+@pytest.mark.parametrize("storage", ["dense", "delta8", "nibble", "bitmap"])
+def test_a_pointwise_layer_equals_the_reference_in_every_storage(compiled, monkeypatch, storage, density, form):
     rng = np.random.default_rng(3)
-    graph = random_conv(rng, (300, 2, 13), 6, (1, 1), bands=2, signs=True)
+    graph = replace(random_conv(rng, (300, 2, 13), 6, (1, 1), bands=2, signs=True), form=form)
     (node,) = graph.nodes
     node.weight[rng.random(node.weight.shape) >= density] = 0
     values = random_int8(rng, 5, 300, 2, 13)
-    assert lower(graph).steps[0].storage == "delta8"
+    monkeypatch.setattr("edgeasc.export.c.lower.smallest", lambda weights: store(weights, storage))
+    assert lower(graph).steps[0].storage == storage
+    assert np.array_equal(compiled(graph, values), run(graph, values)[graph.output].reshape(5, -1))
+
+
+@pytest.mark.parametrize("shape", [(20, 1, 1), (20, 1, 7), (20, 3, 3), (20, 2, 8)])
+@pytest.mark.parametrize("storage", ["delta8", "nibble", "bitmap"])
+def test_sparse_rows_of_any_length_equal_the_reference(compiled, monkeypatch, storage, shape):
+    rng = np.random.default_rng(4)
+    graph = random_conv(rng, shape, 5, (1, 1))
+    graph.nodes[0].weight[rng.random((5, 20, 1, 1)) >= 0.4] = 0
+    values = random_int8(rng, 5, *shape)
+    monkeypatch.setattr("edgeasc.export.c.lower.smallest", lambda weights: store(weights, storage))
     assert np.array_equal(compiled(graph, values), run(graph, values)[graph.output].reshape(5, -1))
 
 

@@ -170,10 +170,17 @@ void ea_depthwise(const int8_t *input, ea_shape in, int32_t input_zero_point, co
 void ea_pointwise(const int8_t *input, int c_in, const int8_t *weights, const ea_requant *requant, int8_t *output,
                   ea_shape out);
 
-/* Point-wise with weights as pairs (gap, value): channels skipped since the last pair, weight. `pairs` counts them for
- * every output channel. */
-void ea_pointwise_delta8(const int8_t *input, const uint8_t *stream, const uint16_t *pairs, const ea_requant *requant,
+/* Point-wise with weights as rows of pairs (gap, value), each row behind its number of pairs: see pointwise_delta8.c. */
+void ea_pointwise_delta8(const int8_t *input, const uint8_t *stream, const ea_requant *requant, int8_t *output,
+                         ea_shape out);
+
+/* Point-wise with half a byte of position per weight: see pointwise_nibble.c. */
+void ea_pointwise_nibble(const int8_t *input, const uint8_t *nibbles, const int8_t *values, const ea_requant *requant,
                          int8_t *output, ea_shape out);
+
+/* Point-wise with a bit per weight, and those whose bit is set: see pointwise_bitmap.c. */
+void ea_pointwise_bitmap(const int8_t *input, int c_in, const uint8_t *bitmap, const int8_t *values,
+                         const ea_requant *requant, int8_t *output, ea_shape out);
 
 /* first + second, or first - second where `second_sign` is -1. Strides in elements along channel, frequency, time; 0
  * repeats. */
