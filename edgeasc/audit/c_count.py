@@ -1,7 +1,8 @@
 """Generated C, counted: what `model.json` says of the network, held against the numbers in `weights.c`.
 
 The network's parameters are those of its integer graph. What the C stores is something else, and listed as such: pruned
-layers by their weights that are not zero and where these belong, biases with the input's zero point in them, multipliers, shifts and tables beside.
+layers by their weights that are not zero and where these belong, biases with the input's zero point in them,
+multipliers, shifts and tables beside.
 """
 
 from __future__ import annotations

@@ -58,20 +58,20 @@ def test_convolutions_equal_the_reference(compiled, name, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("density", [0.0, 0.02, 0.3, 1.0])
 @pytest.mark.parametrize("storage", ["dense", "delta8", "nibble", "bitmap"])
-def test_a_pointwise_layer_equals_the_reference_in_every_storage(compiled, monkeypatch, storage, density, form):
+def test_a_pointwise_layer_equals_the_reference_in_every_storage(compiled, monkeypatch, storage, form):
     rng = np.random.default_rng(3)
     graph = replace(random_conv(rng, (300, 2, 13), 6, (1, 1), bands=2, signs=True), form=form)
     (node,) = graph.nodes
-    node.weight[rng.random(node.weight.shape) >= density] = 0
+    kept = np.array([0.0, 0.01, 0.02, 0.3, 0.6, 1.0]).reshape(6, 1, 1, 1)
+    node.weight[rng.random(node.weight.shape) >= kept] = 0
     values = random_int8(rng, 5, 300, 2, 13)
     monkeypatch.setattr("edgeasc.export.c.lower.smallest", lambda weights: store(weights, storage))
     assert lower(graph).steps[0].storage == storage
     assert np.array_equal(compiled(graph, values), run(graph, values)[graph.output].reshape(5, -1))
 
 
-@pytest.mark.parametrize("shape", [(20, 1, 1), (20, 1, 7), (20, 3, 3), (20, 2, 8)])
+@pytest.mark.parametrize("shape", [(20, 1, 7), (20, 3, 3)])
 @pytest.mark.parametrize("storage", ["delta8", "nibble", "bitmap"])
 def test_sparse_rows_of_any_length_equal_the_reference(compiled, monkeypatch, storage, shape):
     rng = np.random.default_rng(4)
