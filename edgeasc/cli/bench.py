@@ -19,8 +19,8 @@ from edgeasc.cli.terminal import assumed, format_option, show
     "targets",
     multiple=True,
     metavar="TARGET",
-    help="`host`, `qemu:` and cortex-m4, cortex-m7 or cortex-m55, `serial:` and a port, `ssh://user@host`. Repeatable.  "
-    "[default: host]",
+    help="`host`, `tflm`, `ssh://user@host`, `serial:PORT`, `qemu:` and cortex-m4, cortex-m7 or cortex-m55, "
+    "`vela:` and an Ethos-U as vela writes it. Repeatable.  [default: host]",
 )
 @click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="host, ssh: only this one. May be repeated.")
 @click.option("--runs", type=click.IntRange(min=1), default=200, show_default=True, help="host, ssh: timed runs.")
@@ -60,6 +60,9 @@ def command(
     deterministic counting; its integers are compared with the numpy reference. Instructions are no latency.
 
     For serial: targets a board that runs this model's firmware (examples/firmware) counts the cycles of its core.
+
+    tflm runs the model in TensorFlow Lite for Microcontrollers on this machine, for its arena and its integers. vela:
+    asks Arm's compiler for an estimate; it executes nothing.
 
     An ssh:// target is a Linux machine with Python 3.9 or later, numpy and a runtime. One file is sent over by the
     system's ssh and run from memory; nothing stays there. A host whose key is not known is refused.
@@ -105,6 +108,18 @@ def command(
 
         documents.append(bench_boards(models, wanted["serial"], clips=clips, baud=baud))
         blocks += board_blocks(documents[-1], all_layers)
+    if "tflm" in wanted:
+        from edgeasc.bench.tflm import bench_tflm
+        from edgeasc.cli.bench_pages import arena_blocks
+
+        documents.append(bench_tflm(models, clips=clips))
+        blocks += arena_blocks(documents[-1])
+    if "vela" in wanted:
+        from edgeasc.bench.vela import bench_vela
+        from edgeasc.cli.bench_pages import estimate_blocks
+
+        documents.append(bench_vela(models, wanted["vela"]))
+        blocks += estimate_blocks(documents[-1])
     document = documents[0] | {
         "target": ", ".join(each["target"] for each in documents),
         "results": [row for each in documents for row in each["results"]],

@@ -1,4 +1,4 @@
-"""Benches elsewhere than here: machines behind ssh as paragraphs and tables."""
+"""Benches of other machines, of TFLM and of an NPU compiler as paragraphs and tables."""
 
 from __future__ import annotations
 
@@ -53,3 +53,42 @@ def conditions_line(conditions: Document) -> str:
     hottest = conditions["hottest_celsius"]
     heat = "no thermometer" if hottest is None else f"at most {hottest:.1f} degrees Celsius"
     return f"{heat}, {_SLOWED[conditions['throttled']]}"
+
+
+def arena_blocks(document: Document) -> list[Block]:
+    """TFLM, one row per model: its arena, its integers, and this machine's time."""
+    rows = []
+    for row in document["results"]:
+        if "median_us" not in row:
+            rows.append((row["path"], "", "", "", row["error"]))
+            continue
+        arena = "" if row["arena_bytes"] is None else f"{row['arena_bytes']:,}"
+        rows.append((row["path"], row["version"], arena, f"{row['median_us'] / 1000:.3f}", equal_words(row)))
+    headings = ("model", "version", ">arena B", ">host ms", "equal to the reference")
+    title = "TensorFlow Lite for Microcontrollers, timed on this machine and not on a chip"
+    return [Table(headings, rows, title)]
+
+
+def estimate_blocks(document: Document) -> list[Block]:
+    """Estimates of an NPU, one row per model and unit, and the operators that it leaves to the core."""
+    rows: list[tuple[str, ...]] = []
+    for row in document["results"]:
+        if "error" in row:
+            rows.append((row["path"], row["target"], "", "", "", "", "", "", row["error"]))
+            continue
+        sizes = tuple(f"{row[key]:,}" for key in ("sram_bytes", "dram_bytes", "off_chip_flash_bytes"))
+        left = len(row["cpu_operators"])
+        rows.append(
+            (row["path"], row["target"], f"{row['estimated_us'] / 1000:.3f}", f"{row['cycles']:,}", *sizes,
+             f"{left} of {left + row['npu_operators']}", row["origin"])
+        )  # fmt: skip
+    headings = (
+        "model", "target", ">ms", ">cycles", ">SRAM B", ">DRAM B", ">flash B", ">operators on the core", "origin",
+    )  # fmt: skip
+    blocks: list[Block] = [Table(headings, rows, "Estimated by Arm's compiler; nothing was executed")]
+    for row in document["results"]:
+        if row.get("cpu_operators"):
+            fallen = [(each["name"], each["op"], each["why"]) for each in row["cpu_operators"]]
+            title = f"{row['path']} on {row['target']}: left to the core, and not in the estimate"
+            blocks.append(Table(("operator", "kind", "why"), fallen, title))
+    return blocks
