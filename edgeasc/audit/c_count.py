@@ -30,6 +30,7 @@ _APART = {
     "scales": "scales and shifts",
     "table": "tables",
     "constant": "single constants",
+    "front end": "front-end tables",
 }
 _NUMBERS = ("weights", "nonzero_weights", "parameters", "nonzero", "bytes", "biases", "nonzero_biases", "macs",
             "activation_bytes")  # fmt: skip

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeasc.export.c.bundle import Bundle, parse_payload
+from edgeasc.export.c.bundle import PREFIX, Bundle, parse_payload
 from edgeasc.export.c.genuine import check_genuine
 from edgeasc.runtime.backends import Array, Info, Port
 from edgeasc.runtime.catalogue import compilers
@@ -56,20 +56,19 @@ class NativeCBackend:
         return np.frombuffer(answer, np.int8)
 
 
-def build_host(bundle: Bundle, folder: Path, sanitise: bool) -> tuple[Path, str, bool]:
-    """The host program of `bundle`, built in `folder`: its path, the compiler's name, whether it is sanitised.
+def build_host(bundle: Bundle, folder: Path, sanitise: bool, main: str = f"{PREFIX}_host") -> tuple[Path, str, bool]:
+    """The host program `main` of `bundle`, built in `folder`: its path, the compiler's name, whether it is sanitised.
 
     Raises:
         ValueError: the compiler refuses the files.
     """
     for name, text in bundle.files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    prefix = bundle.facts["prefix"]
     compiler = host_compiler()
-    sources = sorted(name for name in bundle.files if name.endswith(".c"))
+    sources = [*bundle.chip_sources, f"{main}.c"]
     rounding = "2" if bundle.facts["form"] == "int8" else "1"
     flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-DEA_ROUNDING={rounding}"]
-    program = folder / f"{prefix}_host"
+    program = folder / main
     attempts = [SANITISERS, ()] if sanitise else [()]
     for extra in attempts:
         done = subprocess.run(

@@ -80,12 +80,10 @@ def _compile(
         "RAM_LENGTH": memory.ram_bytes,
         "STACK_LENGTH": STACK_BYTES,
     }
-    host = f"{bundle.facts['prefix']}_host.c"
-    sources = sorted(name for name in bundle.files if name.endswith(".c") and name != host)
     command = [
         compiler, *board.flags, "-O3" if optimise == "speed" else "-Os", "-std=gnu99", "-Wall", "-Wextra",
         "-ffreestanding", "-ffunction-sections", "-fdata-sections", f"-DEA_ROUNDING={ROUNDING[bundle.facts['form']]}",
-        "-include", f"{FOLDER}/count.h", "-I.", *sources, *(f"{FOLDER}/{name}" for name in SOURCES),
+        "-include", f"{FOLDER}/count.h", "-I.", *bundle.chip_sources, *(f"{FOLDER}/{name}" for name in SOURCES),
         "-nostdlib", "-Wl,--gc-sections", "-T", f"{FOLDER}/link.ld",
         *(f"-Wl,--defsym={name}={value}" for name, value in places.items()), "-lgcc", "-o", "firmware.elf",
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeasc.errors import BadInput
+from edgeasc.export.c.frontend import find_front_end, front_end_facts
 from edgeasc.export.c.lower import lower
 from edgeasc.export.c.memory import Layout, lay_out
 from edgeasc.export.c.program import Port, Program
@@ -34,17 +35,30 @@ class Bundle:
         """Everything in one piece, always the same for the same files."""
         return json.dumps({"facts": self.facts, "files": self.files}, sort_keys=True).encode()
 
+    @property
+    def chip_sources(self) -> list[str]:
+        """The C files that go onto a chip: all but the programs for the host."""
+        return sorted(name for name in self.files if name.endswith(".c") and not name.endswith("_host.c"))
 
-def bundle(graph: IntegerGraph) -> Bundle:
+
+def bundle(graph: IntegerGraph, front_end: bool | None = None) -> Bundle:
     """The C folder of `graph`.
 
+    Args:
+        front_end: with the integer front end and its stream; None: where the model names one that C can do.
+
     Raises:
-        BadInput: an operator that C has no kernel for.
+        BadInput: an operator that C has no kernel for, or a front end that is wanted and cannot be had.
     """
     program = lower(graph)
     layout = lay_out(program)
-    files = c_files(program, layout, PREFIX)
-    return Bundle(files, _facts(program, layout, count(graph), files))
+    front, why = find_front_end(program, front_end)
+    files = c_files(program, layout, PREFIX, front)
+    facts = _facts(program, layout, count(graph), files) | {"front_end": front_end_facts(front, layout, why)}
+    facts["bytes_by_role"]["front end"] = front.table_bytes if front else 0
+    facts["constant_bytes"] += front.table_bytes if front else 0
+    facts["arrays"] |= {array.name: array.role for array in (front.arrays if front else ())}
+    return Bundle(files, facts)
 
 
 def read_bundle(folder: Path) -> Bundle:

@@ -10,9 +10,11 @@ import re
 
 from edgeasc.errors import BadInput
 from edgeasc.export.c.bundle import PREFIX, Bundle
+from edgeasc.export.c.frontend import STREAM_NUMBERS, stream_header, stream_names, stream_text
 from edgeasc.export.c.identity import VERSION_LINE
-from edgeasc.export.c.source import host_program, kernel_names, kernel_text
+from edgeasc.export.c.source import LICENCE, host_program, kernel_names, kernel_text
 
+_DEFINE = re.compile(r"^(#define SCENE_[A-Z0-9_]+) -?[0-9]+$", re.MULTILINE)
 _NUMBER = r"\(?-?[0-9]+(?: - 1\))?\)?"
 _STRING = r'"(?:[^"\\\n]|\\[0-7]{3}|\\["\\?])*"'
 _PLACE = r"(?:a \+ [0-9]+|[a-z][A-Za-z0-9_]*|&r_[A-Za-z0-9_]+)"
@@ -48,6 +50,10 @@ _LINES = {
         rf"    EA_AFTER\([0-9]+, {_STRING}, a \+ [0-9]+, [0-9]+\);",
     ),
 }  # fmt: skip
+FIXED = {
+    "scene_stream.h": stream_header(dict.fromkeys(STREAM_NUMBERS, 0), f"{LICENCE}\n\n"),
+    **{name: stream_text(name) for name in stream_names()},
+}
 
 
 def check_genuine(bundle: Bundle) -> None:
@@ -64,10 +70,18 @@ def check_genuine(bundle: Bundle) -> None:
         elif name == host:
             if _plain(text) != _plain(host_program(PREFIX)):
                 raise BadInput("C folder", f"{name} is not what edgeasc writes; it is not compiled here")
+        elif name in FIXED:
+            if _unnumbered(_plain(text)) != _unnumbered(_plain(FIXED[name])):
+                raise BadInput("C folder", f"{name} is not what edgeasc writes; it is not compiled here")
         elif name in _LINES:
             _check_lines(name, text)
         elif name not in ("Makefile", "CMakeLists.txt"):  # which are not used here
             raise BadInput("C folder", f"{name!r} is no file of ours; it is not compiled here")
+
+
+def _unnumbered(text: str) -> str:
+    """`text` with 0 for every plain number that it defines."""
+    return _DEFINE.sub(r"\1 0", text)
 
 
 def _plain(text: str) -> str:

@@ -16,7 +16,7 @@ from edgeasc.graph.model import Form
 
 CType = Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t"]
 Storage = Literal["dense", "delta8", "nibble", "bitmap", "none"]
-Role = Literal["weights", "indices", "bias", "scales", "table", "constant"]
+Role = Literal["weights", "indices", "bias", "scales", "table", "constant", "front end"]
 WIDTH = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4}
 
 

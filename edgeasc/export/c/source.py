@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 
 import edgeasc
+from edgeasc.export.c import frontend
+from edgeasc.export.c.frontend import FrontEnd
 from edgeasc.export.c.identity import with_build_hash
 from edgeasc.export.c.memory import Layout
 from edgeasc.export.c.program import Array, Port, Program, Step
@@ -17,20 +19,24 @@ WIDTH = 110  # columns of the number tables
 ROUNDING = {"int8": 2, "island": 1}
 
 
-def c_files(program: Program, layout: Layout, prefix: str = "scene") -> dict[str, str]:
+def c_files(program: Program, layout: Layout, prefix: str = "scene", front: FrontEnd | None = None) -> dict[str, str]:
     """All files of the C folder by name, except those about the folder itself."""
-    kernels = [f"{kernel}.c" for kernel in program.kernels]
+    kernels = [f"{kernel}.c" for kernel in (*program.kernels, *(frontend.KERNELS if front else ()))]
     names = [*kernels, *sorted({header for name in kernels for header in _headers(name)} | {"ea_kernels.h"})]
+    arrays = (*program.arrays, *(front.arrays if front else ()))
+    sources = [f"{prefix}.c", "weights.c", *(["scene_stream.c"] if front else []), *kernels]
     files = {
         f"{prefix}.h": _header(program, layout, prefix),
         f"{prefix}.c": _model(program, layout, prefix),
-        "weights.h": _weights_header(program.arrays),
-        "weights.c": _weights(program.arrays),
+        "weights.h": _weights_header(arrays),
+        "weights.c": _weights(arrays),
         **{name: kernel_text(name) for name in names},
         f"{prefix}_host.c": host_program(prefix),
-        "Makefile": _makefile(program, prefix),
-        "CMakeLists.txt": _cmake(program, prefix),
+        "Makefile": _makefile(program, prefix, sources),
+        "CMakeLists.txt": _cmake(program, prefix, sources),
     }
+    if front is not None:
+        files |= frontend.stream_files(front, layout, _head("From 16-bit samples to scenes."))
     return with_build_hash(files)
 
 
@@ -263,18 +269,17 @@ int main(void)
 """
 
 
-def _makefile(program: Program, prefix: str) -> str:
-    sources = " ".join([f"{prefix}.c", "weights.c", *(f"{kernel}.c" for kernel in program.kernels)])
+def _makefile(program: Program, prefix: str, sources: Sequence[str]) -> str:
     return f"""# SPDX-License-Identifier: 0BSD OR Apache-2.0
 # `make` builds lib{prefix}.a; `make {prefix}_host` a program for this machine. For a chip, set CC, AR and CFLAGS.
 CFLAGS ?= -O2
 override CFLAGS += -std=c99 -Wall -Wextra -Wconversion -Werror -DEA_ROUNDING={ROUNDING[program.form]}
-OBJECTS := $(patsubst %.c,%.o,{sources})
+OBJECTS := $(patsubst %.c,%.o,{" ".join(sources)})
 
 lib{prefix}.a: $(OBJECTS)
 	$(AR) rcs $@ $^
 
-{prefix}_host: {prefix}_host.o lib{prefix}.a
+%_host: %_host.o lib{prefix}.a
 	$(CC) $(CFLAGS) -o $@ $^
 
 %.o: %.c $(wildcard *.h)
@@ -282,18 +287,18 @@ lib{prefix}.a: $(OBJECTS)
 
 .PHONY: clean
 clean:
-	rm -f *.o lib{prefix}.a {prefix}_host
+	rm -f *.o lib{prefix}.a *_host
 """
 
 
-def _cmake(program: Program, prefix: str) -> str:
-    sources = "\n    ".join([f"{prefix}.c", "weights.c", *(f"{kernel}.c" for kernel in program.kernels)])
+def _cmake(program: Program, prefix: str, sources: Sequence[str]) -> str:
+    listed = "\n    ".join(sources)
     return f"""# SPDX-License-Identifier: 0BSD OR Apache-2.0
 cmake_minimum_required(VERSION 3.13)
 project({prefix} C)
 
 add_library({prefix} STATIC
-    {sources}
+    {listed}
 )
 target_include_directories({prefix} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
 target_compile_definitions({prefix} PRIVATE EA_ROUNDING={ROUNDING[program.form]})
