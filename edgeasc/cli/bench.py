@@ -125,5 +125,9 @@ def command(
         "results": [row for each in documents for row in each["results"]],
         "exit_code": max(each["exit_code"] for each in documents),
     }
-    show(blocks, document, form)
+    failed = [row["error"] for row in document["results"] if "error" in row and row["target"] != "host"]
+    for why in failed:
+        click.echo(f"edgeasc: error: {why}", err=True)
+    if form == "json" or len(failed) < len(document["results"]):
+        show(blocks, document, form)
     return int(document["exit_code"])

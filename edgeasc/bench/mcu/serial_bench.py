@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgeasc.bench.machine import describe_machine
 from edgeasc.bench.mcu.bench import CLIPS, Prepared, prepare
-from edgeasc.bench.mcu.serial_link import OUTPUT, RUN_SECONDS, TICKS, Board, Port, SerialLink, open_port
+from edgeasc.bench.mcu.serial_link import ANSWER_SECONDS, OUTPUT, RUN_SECONDS, TICKS, Board, Port, SerialLink, open_port
 from edgeasc.errors import BadInput, EdgeascError, ResourceExhausted
 from edgeasc.export.c.bundle import parse_payload
 from edgeasc.export.c.identity import build_hash
@@ -31,6 +31,7 @@ def bench_boards(
     clips: int = CLIPS,
     baud: int = BAUD,
     timeout: float = RUN_SECONDS,
+    answer_seconds: float = ANSWER_SECONDS,
     connect: Callable[[str, int], Port] = open_port,
 ) -> dict[str, Any]:
     """Cycles, flash and RAM of every model on the board at every port.
@@ -38,17 +39,24 @@ def bench_boards(
     Args:
         paths: as `bench_cores` takes them; the board has to run the firmware of that very C.
         ports: devices such as `/dev/ttyACM0`. baud: of the line. clips: seeded inputs that are run.
-        timeout: seconds for one inference.
+        timeout: seconds for one inference. answer_seconds: for any other answer, before it is asked for again.
 
     Returns:
         {schema, target, machine, results, exit_code}: rows with `cycles` (or `instructions`, of an emulated board) and
         `equal`, or with `error` and `exit_code`.
     """
+
+    def ask(path: Path, name: str) -> dict[str, Any]:
+        found = prepare(path, clips)
+        with contextlib.closing(connect(name, baud)) as port:
+            link = SerialLink(port, name, answer_seconds=answer_seconds, run_seconds=timeout)
+            return _measure(found, path, name, link)
+
     rows = []
-    for path in paths:
+    for path in map(Path, paths):
         for name in ports:
             try:
-                rows.append(_measure(Path(path), name, clips, timeout, lambda name=name: connect(name, baud)))  # type: ignore[misc]
+                rows.append(ask(path, name))
             except EdgeascError as error:
                 row = {"path": str(path), "target": f"serial:{name}", "error": str(error), "exit_code": error.exit_code}
                 rows.append(row)
@@ -58,15 +66,12 @@ def bench_boards(
     return {"schema": 1, "target": "serial", "machine": describe_machine(), "results": rows, "exit_code": code}
 
 
-def _measure(path: Path, name: str, clips: int, timeout: float, connect: Callable[[], Port]) -> dict[str, Any]:
-    found = prepare(path, clips)
+def _measure(found: Prepared, path: Path, name: str, link: SerialLink) -> dict[str, Any]:
     bundle = parse_payload(found.artefact.payload)
-    with contextlib.closing(connect()) as port:
-        link = SerialLink(port, name, run_seconds=timeout)
-        board = link.hello()
-        _check_build(board, build_hash(bundle.files), found, name)
-        _check_sizes(board, found, bundle.facts, name)
-        outputs, ticks, stack = _run(link, board, found.inputs)
+    board = link.hello()
+    _check_build(board, build_hash(bundle.files), found, name)
+    _check_sizes(board, found, bundle.facts, name)
+    outputs, ticks, stack = _run(link, board, found.inputs)
     unit, counted = _cost(board, ticks / len(found.inputs))
     layers = [
         {

@@ -37,6 +37,12 @@ CFLAGS := $(CPU) $(OPTIMISE) -std=gnu99 -Wall -Wextra -Werror -ffreestanding -ff
 LDFLAGS := $(CPU) -nostdlib -Wl,--gc-sections -T $(FIRMWARE)/link.ld -Wl,--defsym=STACK_LENGTH=$(STACK) \
 	$(foreach place,FLASH_ORIGIN FLASH_LENGTH RAM_ORIGIN RAM_LENGTH,-Wl,--defsym=$(place)=$($(place)))
 
+# Objects are made anew where the network, the board or a setting is another than last time.
+SETTINGS := $(abspath $(MODEL)) $(shell sed -n 's/.*_BUILD "\(.*\)"/\1/p' $(MODEL)/$(PREFIX).h) $(CROSS) $(CFLAGS) $(LDFLAGS)
+ifneq ($(SETTINGS),$(shell cat $(BUILD)/settings 2>/dev/null))
+$(shell mkdir -p $(BUILD) && echo '$(SETTINGS)' > $(BUILD)/settings)
+endif
+
 .PHONY: firmware boards clean
 .DELETE_ON_ERROR:
 firmware: $(BUILD)/firmware.bin $(BUILD)/firmware.hex
@@ -45,7 +51,7 @@ firmware: $(BUILD)/firmware.bin $(BUILD)/firmware.hex
 boards:
 	@echo $(BOARDS)
 
-$(BUILD)/firmware.elf: $(OBJECTS) $(FIRMWARE)/link.ld
+$(BUILD)/firmware.elf: $(OBJECTS) $(FIRMWARE)/link.ld $(BUILD)/settings
 	$(CROSS)gcc $(LDFLAGS) -o $@ $(OBJECTS) -lgcc
 
 $(BUILD)/firmware.bin: $(BUILD)/firmware.elf
@@ -54,11 +60,11 @@ $(BUILD)/firmware.bin: $(BUILD)/firmware.elf
 $(BUILD)/firmware.hex: $(BUILD)/firmware.elf
 	$(CROSS)objcopy -O ihex $< $@
 
-$(BUILD)/network/%.o: $(MODEL)/%.c $(HEADERS)
+$(BUILD)/network/%.o: $(MODEL)/%.c $(HEADERS) $(BUILD)/settings
 	@mkdir -p $(dir $@)
 	$(CROSS)gcc $(CFLAGS) -include $(FIRMWARE)/count.h -c -o $@ $<
 
-$(BUILD)/server/%.o: $(FIRMWARE)/%.c $(HEADERS)
+$(BUILD)/server/%.o: $(FIRMWARE)/%.c $(HEADERS) $(BUILD)/settings
 	@mkdir -p $(dir $@)
 	$(CROSS)gcc $(CFLAGS) -c -o $@ $<
 
