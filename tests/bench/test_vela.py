@@ -1,4 +1,4 @@
-"""`bench --target vela:`: Arm's estimate is marked as one, operators on the core are named, every failure has its code."""
+"""`bench --target vela:`: an estimate is marked as one, what falls to the core is named, every failure has its code."""
 
 import subprocess
 import sys
