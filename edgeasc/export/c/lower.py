@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
+from edgeasc.export.c import fixed_point
+from edgeasc.export.c.fixed_point import Weighting
 from edgeasc.export.c.program import Array, CType, Port, Program, Step, Storage
 from edgeasc.export.c.requant import pack_requant
 from edgeasc.export.c.sparse import smallest
@@ -237,6 +239,10 @@ def _addend(tensor: QTensor, twice_larger: float) -> str:
 def _sum(node: Add | Sub, graph: IntegerGraph, subtract: bool, activation: Any) -> Step:
     first, second, output = (graph[tensor] for tensor in (*node.inputs, node.output))
     p = elementwise.sum_parameters(first, second, output, graph.form, activation, subtract)
+    weights = [float(tensor.scale) / float(output.scale) for tensor in (first, second)]
+    line = fixed_point.weighting(p, weights[0], -weights[1] if subtract else weights[1])
+    if line is not None:
+        return _blend(node, graph, line)
     twice_larger = 2.0 * max(float(first.scale), float(second.scale))
     call = ", ".join(
         (
@@ -247,6 +253,18 @@ def _sum(node: Add | Sub, graph: IntegerGraph, subtract: bool, activation: Any) 
     )  # fmt: skip
     inside = _in_place(node, graph)
     return Step(node.name, node.op, "sum", "ea_sum", node.inputs, node.output, call, in_place=inside)
+
+
+def _blend(node: Add | Sub, graph: IntegerGraph, line: Weighting) -> Step:
+    first, second, output = (graph[tensor] for tensor in (*node.inputs, node.output))
+    numbers = (line.a, line.b)
+    places = [f"@0, {_strides(first, output)}", f"@1, {_strides(second, output)}"]
+    if first.size < second.size:  # the kernel looks for repetition in the second
+        numbers, places = numbers[::-1], places[::-1]
+    record = f"(ea_weighting){{{numbers[0]}, {numbers[1]}, {line.offset}, {line.low}}}"
+    call = f"{', '.join(places)}, {record}, @out, {_shape(output)}"
+    inside = _in_place(node, graph)
+    return Step(node.name, node.op, "blend", "ea_blend", node.inputs, node.output, call, in_place=inside)
 
 
 @lower_node.register
@@ -263,6 +281,17 @@ def _sub(node: Sub, graph: IntegerGraph, name: str) -> Step:
 def _mul(node: Mul, graph: IntegerGraph, name: str) -> Step:
     first, second, output = (graph[tensor] for tensor in (*node.inputs, node.output))
     p = elementwise.product_parameters(first, second, output, graph.form)
+    if node.inputs[0] == node.inputs[1]:
+        scale = _scale(p.multiplier, p.shift, p.output_zero_point, p.low)
+        call = f"@0, {p.zero_points[0]}, {scale}, @out, {output.size}"
+        return Step(node.name, node.op, "square", "ea_square", node.inputs, node.output, call, in_place=(0,))
+    if shape3(first) == shape3(output) and shape3(second)[2] == 1:
+        line = fixed_point.gain(p, float(first.scale) * float(second.scale) / float(output.scale))
+        if line is not None:
+            record = f"(ea_gaining){{{', '.join(map(str, (*line.zero_points, line.weight, line.offset)))}}}"
+            call = f"@0, @1, {_strides(second, output)}, {record}, @out, {_shape(output)}"
+            inside = _in_place(node, graph)
+            return Step(node.name, node.op, "gain", "ea_gain", node.inputs, node.output, call, in_place=inside)
     call = ", ".join(
         (
             "@0", _strides(first, output), str(p.zero_points[0]),

@@ -16,13 +16,14 @@ from edgeasc.export.c.program import Array, Port, Program, Step
 
 LICENCE = "/* SPDX-License-Identifier: 0BSD OR Apache-2.0 */"
 WIDTH = 110  # columns of the number tables
+ENTRY = "ea_kernels.h"
 ROUNDING = {"int8": 2, "island": 1}
 
 
 def c_files(program: Program, layout: Layout, prefix: str = "scene", front: FrontEnd | None = None) -> dict[str, str]:
     """All files of the C folder by name, except those about the folder itself."""
     kernels = [f"{kernel}.c" for kernel in (*program.kernels, *(frontend.KERNELS if front else ()))]
-    names = [*kernels, *sorted({header for name in kernels for header in _headers(name)} | {"ea_kernels.h"})]
+    names = [*kernels, *sorted({header for name in (*kernels, ENTRY) for header in _headers(name)} | {ENTRY})]
     arrays = (*program.arrays, *(front.arrays if front else ()))
     sources = [f"{prefix}.c", "weights.c", *(["scene_stream.c"] if front else []), *kernels]
     files = {

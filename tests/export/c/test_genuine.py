@@ -33,7 +33,7 @@ ATTACKS = {
     "a number that is code": ("weights.c", "{\n    ", "{\n    evil(), "),
     "a string that ends early": ("scene.c", '    "', '    "" evil "'),
     "a macro": ("scene.h", "#define SCENE_LAYERS ", "#define SCENE_LAYERS evil() + "),
-    "a kernel": ("table.c", "output[i] =", "evil(); output[i] ="),
+    "a kernel": ("table.c", "ea_look_up(input", "evil(); ea_look_up(input"),
     "the host program": ("scene_host.c", "int main(void)\n{", "int main(void)\n{ evil();"),
 }
 

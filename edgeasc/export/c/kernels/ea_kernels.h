@@ -9,9 +9,7 @@
 
 #include <stdint.h>
 
-#if defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT
-#include <arm_acle.h>
-#endif
+#include "ea_dsp.h"
 
 #ifndef EA_ROUNDING
 #error "define EA_ROUNDING as 1 or 2: the model's Makefile does"
@@ -99,7 +97,9 @@ static inline int32_t ea_rescale(int32_t value, int32_t multiplier, int shift)
 static inline int8_t ea_clamp(int32_t value, int32_t low)
 {
 #if defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT
-    value = __ssat(value, 8);
+    __asm__("ssat %0, #8, %1" : "=r"(value) : "r"(value));
+    if (low == INT8_MIN)
+        return (int8_t)value;
 #else
     value = value > INT8_MAX ? INT8_MAX : value;
 #endif
@@ -138,6 +138,36 @@ static inline int8_t ea_end(int32_t sum, const ea_ending *e)
 {
     return ea_finish(sum + e->bias, e->multiplier, e->shift, e->zero_point, e->low);
 }
+
+#if EA_DSP
+/* The common ending in five instructions: twice the accumulator, its bias in it, comes in. Half a unit and the zero point
+ * are one addend, put in before the shift. */
+typedef struct {
+    int32_t multiplier;
+    int32_t addend;
+    int shift; /* to the right, at least 1 */
+} ea_quick;
+
+/* Whether `e` can be written so. */
+static inline int ea_quick_of(const ea_ending *e, ea_quick *q)
+{
+    if (e->multiplier <= 0 || e->shift > -1 || e->shift < -21 || e->low > INT8_MIN)
+        return 0;
+    *q = (ea_quick){e->multiplier, ((int32_t)1 << (-e->shift - 1)) + e->zero_point * ((int32_t)1 << -e->shift), -e->shift};
+    return 1;
+}
+
+static inline int8_t ea_quick_end(int32_t doubled, ea_quick q)
+{
+#if EA_ROUNDING == 2
+    /* Half away from zero: one less for negative numbers, which changes nothing where the product rounds to zero. */
+    const int32_t sum = ea_high_sum_rounded(doubled, q.multiplier, q.addend + (doubled >> 31));
+#else
+    const int32_t sum = ea_high_sum(doubled, q.multiplier, q.addend);
+#endif
+    return ea_clamp(sum >> q.shift, INT8_MIN);
+}
+#endif
 
 /* Output columns whose taps all lie inside the input. */
 typedef struct {
@@ -212,6 +242,30 @@ void ea_sum(const int8_t *first, ea_strides first_strides, ea_addend first_scale
             ea_strides second_strides, ea_addend second_scale, int second_sign, ea_scale scale, int8_t *output,
             ea_shape out);
 
+/* (offset + (a * x >> 8) + (b * y >> 8)) >> 22 for values x, y of the operands, limited to [low, 127]. */
+typedef struct {
+    int32_t a, b;
+    int32_t offset;
+    int32_t low;
+} ea_weighting;
+
+void ea_blend(const int8_t *first, ea_strides first_strides, const int8_t *second, ea_strides second_strides,
+              ea_weighting weighting, int8_t *output, ea_shape out);
+
+/* Product with a second operand that is constant along time: w = (y - second_zero_point) * weight,
+ * (offset + (w * x >> 8) - (w * first_zero_point >> 8)) >> 20. */
+typedef struct {
+    int32_t first_zero_point, second_zero_point;
+    int32_t weight;
+    int32_t offset;
+} ea_gaining;
+
+void ea_gain(const int8_t *first, const int8_t *second, ea_strides second_strides, ea_gaining gaining, int8_t *output,
+             ea_shape out);
+
+/* Product of a tensor with itself; may work in place. */
+void ea_square(const int8_t *input, int32_t zero_point, ea_scale scale, int8_t *output, int32_t count);
+
 void ea_product(const int8_t *first, ea_strides first_strides, int32_t first_zero_point, const int8_t *second,
                 ea_strides second_strides, int32_t second_zero_point, ea_scale scale, int8_t *output, ea_shape out);
 
@@ -222,6 +276,19 @@ void ea_max_pool(const int8_t *input, ea_shape in, ea_window window, int8_t *out
 
 /* output[i] = table[input[i] + 128]; may work in place. */
 void ea_table(const int8_t *input, const int8_t *table, int8_t *output, int32_t count);
+
+static inline void ea_look_up(const int8_t *input, const int8_t *table, int8_t *output, int32_t count)
+{
+    const int8_t *middle = table + 128;
+    for (; count >= 4; count -= 4, input += 4, output += 4) {
+        output[0] = middle[input[0]];
+        output[1] = middle[input[1]];
+        output[2] = middle[input[2]];
+        output[3] = middle[input[3]];
+    }
+    for (; count > 0; count--)
+        *output++ = middle[*input++];
+}
 
 /* Residual normalisation of an island, statistics over channels and time; may work in place. */
 typedef struct {

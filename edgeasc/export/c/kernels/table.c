@@ -4,6 +4,5 @@
 
 void ea_table(const int8_t *input, const int8_t *table, int8_t *output, int32_t count)
 {
-    for (int32_t i = 0; i < count; i++)
-        output[i] = table[input[i] + 128];
+    ea_look_up(input, table, output, count);
 }

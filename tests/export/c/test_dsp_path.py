@@ -1,0 +1,69 @@
+"""The path for cores with DSP instructions gives the reference's integers, inside its arrays, at every length of a row.
+
+Here it runs with each instruction written in C, under the sanitisers; the emulated cores run the instructions.
+"""
+
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from one_op import graph_of, random_int8, tensor
+
+from edgeasc.export.c.bundle import bundle
+from edgeasc.graph.model import Add, Mul, Sub
+from edgeasc.graph.reference import run
+from edgeasc.runtime.native_c import build_host
+
+pytestmark = [pytest.mark.needs("gcc"), pytest.mark.slow]
+
+
+@pytest.fixture
+def on_dsp(tmp_path):
+    """Builds a graph's C for the DSP path, runs it, and gives the kernels that were used with the outputs."""
+
+    def execute(graph, values):
+        text = bundle(graph)
+        modelled = text.files["ea_dsp.h"].replace("#define EA_DSP_H\n", "#define EA_DSP_H\n#define EA_DSP_IN_C\n")
+        assert modelled != text.files["ea_dsp.h"]
+        program, _, sanitised = build_host(replace(text, files={**text.files, "ea_dsp.h": modelled}), tmp_path, True)
+        assert sanitised
+        done = subprocess.run([program], input=values.tobytes(), capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()[:2000]
+        functions = {layer["function"] for layer in text.facts["layers"]}
+        return functions, np.frombuffer(done.stdout, np.int8).reshape(len(values), -1)
+
+    return execute
+
+
+def check(on_dsp, graph, values, function):
+    functions, found = on_dsp(graph, values)
+    assert functions == {function}
+    assert np.array_equal(found, run(graph, values)[graph.output].reshape(len(values), -1))
+
+
+def elementwise(kind, other, out, form):
+    rng = np.random.default_rng(21)
+    second = tensor("b", (1, *other), 0.023, -17, random_int8(rng, *other))
+    node = kind("node", ("a", "b"), "y")
+    return graph_of(node, tensor("a", (1, *out), 0.11, 5), second, tensor("y", (1, *out), 0.07, 3), form=form)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 26), (4, 7, 6), (2, 3, 13), (6, 2, 3)])
+@pytest.mark.parametrize("kind", [Add, Sub, Mul])
+def test_sums_and_products_at_every_broadcast(on_dsp, kind, shape):
+    form = "int8" if shape[2] % 2 else "island"
+    c, f, t = shape
+    values = random_int8(np.random.default_rng(1), 4, *shape)
+    for index, other in enumerate([shape, (c, 1, t), (1, f, 1), (1, 1, 1)]):
+        graph = elementwise(kind, other, shape, form if index % 2 else "int8")
+        expected = run(graph, values)["y"].reshape(4, -1)
+        assert np.array_equal(on_dsp(graph, values)[1], expected), other
+
+
+def test_a_square_needs_no_other_kernel(on_dsp):
+    rng = np.random.default_rng(2)
+    graph = graph_of(
+        Mul("square", ("a", "a"), "y"), tensor("a", (1, 3, 2, 7), 0.1, -9), tensor("y", (1, 3, 2, 7), 0.9, -128)
+    )
+    check(on_dsp, graph, random_int8(rng, 9, 3, 2, 7), "ea_square")
