@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from edgeasc.export.c.lower import lower
 from edgeasc.export.c.memory import Layout, lay_out
 from edgeasc.export.c.program import Port, Program
 from edgeasc.export.c.source import c_files
+from edgeasc.export.c.strip_calls import in_strips
+from edgeasc.export.c.strips import Plan, Stretch
 from edgeasc.files import read_bytes, sha256, write_json, write_text
 from edgeasc.graph.count import GraphCount, count
 from edgeasc.graph.model import IntegerGraph
@@ -41,20 +44,21 @@ class Bundle:
         return sorted(name for name in self.files if name.endswith(".c") and not name.endswith("_host.c"))
 
 
-def bundle(graph: IntegerGraph, front_end: bool | None = None) -> Bundle:
+def bundle(graph: IntegerGraph, front_end: bool | None = None, plan: Plan = ()) -> Bundle:
     """The C folder of `graph`.
 
     Args:
         front_end: with the integer front end and its stream; None: where the model names one that C can do.
+        plan: stretches that run in strips, which saves RAM.
 
     Raises:
         BadInput: an operator that C has no kernel for, or a front end that is wanted and cannot be had.
     """
-    program = lower(graph)
+    program = in_strips(lower(graph), graph, plan)
     layout = lay_out(program)
     front, why = find_front_end(program, front_end)
     files = c_files(program, layout, PREFIX, front)
-    facts = _facts(program, layout, count(graph), files) | {"front_end": front_end_facts(front, layout, why)}
+    facts = _facts(program, layout, count(graph), plan, files) | {"front_end": front_end_facts(front, layout, why)}
     facts["bytes_by_role"]["front end"] = front.table_bytes if front else 0
     facts["constant_bytes"] += front.table_bytes if front else 0
     facts["arrays"] |= {array.name: array.role for array in (front.arrays if front else ())}
@@ -82,6 +86,21 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(files, facts)
 
 
+def plan_of(facts: Mapping[str, Any]) -> Plan:
+    """The plan that a C folder was written with.
+
+    Raises:
+        BadInput: it is malformed.
+    """
+    try:
+        return tuple(
+            Stretch(int(row["first"]), int(row["end"]), int(row["strips"]), tuple(map(str, row["dropped"])))
+            for row in facts.get("strips", ())
+        )
+    except (KeyError, TypeError, ValueError):
+        raise BadInput("C folder", "`strips` is no plan", FACTS) from None
+
+
 def write_bundle(bundle: Bundle, folder: Path) -> None:
     """Write all files, `model.json` last."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +125,7 @@ def _json_object(payload: bytes, path: Path) -> dict[str, Any]:
     return document
 
 
-def _facts(program: Program, layout: Layout, counts: GraphCount, files: dict[str, str]) -> dict[str, Any]:
+def _facts(program: Program, layout: Layout, counts: GraphCount, plan: Plan, files: dict[str, str]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "kind": "c",
@@ -118,16 +137,17 @@ def _facts(program: Program, layout: Layout, counts: GraphCount, files: dict[str
         "live_bytes": layout.live_bytes,
         "constant_bytes": program.constant_bytes,
         "bytes_by_role": program.bytes_by_role,
+        "strips": [asdict(stretch) for stretch in plan],
         "arrays": {array.name: array.role for array in program.arrays},
         "layers": [
             {
-                "name": step.name,
-                "op": step.op,
+                "name": counted.name,
+                "op": counted.op,
                 "output_shape": list(counted.output_shape),
-                "function": step.function,
-                "storage": step.storage,
-                "index_bytes": step.index_bytes,
-                "arrays": [array.name for array in step.arrays],
+                "function": steps[0].function,
+                "storage": steps[0].storage,
+                "index_bytes": steps[0].index_bytes,
+                "arrays": list(dict.fromkeys(array.name for step in steps for array in step.arrays)),
                 "weights": counted.weights,
                 "nonzero_weights": counted.nonzero_weights,
                 "parameters": counted.parameters,
@@ -135,10 +155,10 @@ def _facts(program: Program, layout: Layout, counts: GraphCount, files: dict[str
                 "bytes": counted.bytes,
                 "biases": counted.biases,
                 "nonzero_biases": counted.nonzero_biases,
-                "macs": step.macs,
+                "macs": counted.macs,
                 "activation_bytes": counted.activation_bytes,
             }
-            for step, counted in zip(program.steps, counts.layers, strict=True)
+            for steps, counted in zip(program.layers, counts.layers, strict=True)
         ],
         "metadata": dict(sorted(program.metadata.items())),
         "files": {name: sha256(text.encode()) for name, text in sorted(files.items())},

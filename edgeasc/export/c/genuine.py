@@ -17,7 +17,11 @@ from edgeasc.export.c.source import LICENCE, host_program, kernel_names, kernel_
 _DEFINE = re.compile(r"^(#define SCENE_[A-Z0-9_]+) -?[0-9]+$", re.MULTILINE)
 _NUMBER = r"\(?-?[0-9]+(?: - 1\))?\)?"
 _STRING = r'"(?:[^"\\\n]|\\[0-7]{3}|\\["\\?])*"'
-_PLACE = r"(?:a \+ [0-9]+|[a-z][A-Za-z0-9_]*|&r_[A-Za-z0-9_]+)"
+_STRIP = r"(?:\(i \+ [0-9]+\)|i)"
+_PLACE = (
+    rf"(?:a \+ [0-9]+(?: \+ [0-9]+)?(?: \+ {_STRIP} \* [0-9]+)?|{_STRIP}|[a-z][A-Za-z0-9_]*|&r_[A-Za-z0-9_]+"
+    rf"|p_\w+\[{_STRIP} / [0-9]+\])"
+)
 _VALUE = rf"(?:{_PLACE}|-?[0-9]+|\(ea_[a-z]+\)\{{-?[0-9]+(?:, -?[0-9]+)*\}})"
 _COMMENT = r"/\* [^*\n]*(?:\*(?! ?/)[^*\n]*)* \*/"
 _LINES = {
@@ -46,8 +50,10 @@ _LINES = {
         r"(?:int|int8_t \*|void|const int8_t \*) ?scene_(?:init|input|run|output)\((?:const )?void \*arena\)", r"[{}]",
         r"    return arena && \(uintptr_t\)arena % 8 == 0 \? 0 : -1;",
         r"    return \((?:const )?int8_t \*\)arena \+ [0-9]+;", r"    int8_t \*const a = arena;",
-        rf"    \{{ ea_[a-z0-9_]+\({_VALUE}(?:, {_VALUE})*\); \}}",
-        rf"    EA_AFTER\([0-9]+, {_STRING}, a \+ [0-9]+, [0-9]+\);",
+        r"    for \(int32_t i = -?[0-9]+; i < [0-9]+; i\+\+\) \{", r"    \}",
+        r"static const ea_requant \*const p_\w+\[[0-9]+\] = \{&r_\w+(?:, &r_\w+)*\};",
+        rf"    (?:    if \(i >= -?[0-9]+ && i < -?[0-9]+\) )?\{{ ea_[a-z0-9_]+\({_VALUE}(?:, {_VALUE})*\); \}}",
+        rf"    (?:    )?EA_AFTER\([0-9]+, {_STRING}, a \+ [0-9]+, [0-9]+\);",
     ),
 }  # fmt: skip
 FIXED = {

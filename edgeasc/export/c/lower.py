@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
 from edgeasc.export.c import fixed_point
+from edgeasc.export.c.extent import Strided, shape3
 from edgeasc.export.c.fixed_point import Weighting
 from edgeasc.export.c.program import Array, CType, Port, Program, Step, Storage
 from edgeasc.export.c.requant import pack_requant
@@ -52,7 +53,9 @@ def lower(graph: IntegerGraph) -> Program:
     """
     for node in graph.nodes:
         check_window(node, "C export")
-    steps = tuple(lower_node(node, graph, _identifier(index, node.name)) for index, node in enumerate(graph.nodes))
+    steps = tuple(
+        replace(lower_node(node, graph, layer_name(index, node)), layer=index) for index, node in enumerate(graph.nodes)
+    )
     used = {name for node in graph.nodes for name in node.inputs}
     fixed = [t for t in graph.tensors.values() if t.data is not None and t.name in used]
     sizes = {graph.input: graph[graph.input].size} | {node.output: graph[node.output].size for node in graph.nodes}
@@ -82,20 +85,9 @@ def constant_name(tensor: str) -> str:
     return f"k_{re.sub(r'[^0-9A-Za-z]', '_', tensor)}"
 
 
-def shape3(tensor: QTensor) -> tuple[int, int, int]:
-    """Channels, frequencies and frames; what a shape lacks is 1.
-
-    Raises:
-        BadInput: a batch, or more than three dimensions behind it.
-    """
-    if not tensor.shape or len(tensor.shape) > 4 or tensor.shape[0] != 1:
-        raise BadInput("C export", f"tensor {tensor.name} has shape {list(tensor.shape)}; batch 1 and 1 to 3 more")
-    c, f, t = (*tensor.shape[1:], 1, 1, 1)[:3]
-    return c, f, t
-
-
-def _identifier(index: int, name: str) -> str:
-    return f"s{index}_{re.sub(r'[^0-9A-Za-z]', '_', name)}"
+def layer_name(index: int, node: Node) -> str:
+    """The layer's name in C."""
+    return f"s{index}_{re.sub(r'[^0-9A-Za-z]', '_', node.name)}"
 
 
 def _port(tensor: QTensor) -> Port:
@@ -216,7 +208,7 @@ def _conv_step(
 def _strides(tensor: QTensor, output: QTensor) -> str:
     """Element strides of `tensor` along the output's axes, 0 where it is broadcast."""
     c, f, t = shape3(tensor)
-    steps = (f * t, t, 1)
+    steps = (tensor.plane if isinstance(tensor, Strided) else f * t, t, 1)
     broadcast = [0 if side == 1 else step for side, step in zip((c, f, t), steps, strict=True)]
     for side, whole in zip((c, f, t), shape3(output), strict=True):
         if side not in (1, whole):

@@ -59,15 +59,19 @@ def share_in_place(program: Program) -> dict[str, str]:
 
     A step that may work in place does so where what it overwrites is not read later and is no smaller.
     """
-    last = _last_reads(program)
+    last, ends = _last_reads(program), _loop_ends(program)
     block = {program.input.tensor: program.input.tensor}
+    taken: set[str] = set()
     for index, step in enumerate(program.steps):
+        if step.writes in block:
+            continue
         home = step.writes
-        for place in step.in_place:
-            source = step.reads[place]
-            dies = last[source] == index and source != program.output.tensor
+        until = ends.get(step.loop, index) if step.carried else index
+        for source in (*(step.reads[place] for place in step.in_place), *step.over):
+            dies = last.get(source) == until and source != program.output.tensor and source not in taken
             if source in block and dies and program.sizes[source] >= program.sizes[step.writes]:
                 home = block[source]
+                taken.add(source)
                 break
         block[step.writes] = home
     return block
@@ -75,8 +79,7 @@ def share_in_place(program: Program) -> dict[str, str]:
 
 def lifetimes(program: Program, block: dict[str, str]) -> list[Life]:
     """First and last step of every block; the input exists before the first step, the output after the last."""
-    last = _last_reads(program)
-    first = {program.input.tensor: -1} | {step.writes: index for index, step in enumerate(program.steps)}
+    last, first = _last_reads(program), _first_writes(program)
     lives: dict[str, Life] = {}
     for tensor, home in block.items():
         size = -(-program.sizes[tensor] // ALIGNMENT) * ALIGNMENT
@@ -88,8 +91,32 @@ def lifetimes(program: Program, block: dict[str, str]) -> list[Life]:
     return list(lives.values())
 
 
+def _loop_ends(program: Program) -> dict[int, int]:
+    """Last step of every loop."""
+    return {step.loop: index for index, step in enumerate(program.steps) if step.loop >= 0}
+
+
+def _first_writes(program: Program) -> dict[str, int]:
+    """Step at which a tensor begins to exist: of what outlives its strip, the loop's first."""
+    starts: dict[int, int] = {}
+    first = {program.input.tensor: -1}
+    for index, step in enumerate(program.steps):
+        start = starts.setdefault(step.loop, index) if step.loop >= 0 else index
+        first.setdefault(step.writes, start if step.carried else index)
+    return first
+
+
 def _last_reads(program: Program) -> dict[str, int]:
-    last = {tensor: index for index, step in enumerate(program.steps) for tensor in step.reads}
+    """Step after which nobody reads a tensor: of what a loop did not write for one strip only, the loop's last."""
+    ends = _loop_ends(program)
+    brief = {(step.loop, step.writes) for step in program.steps if step.loop >= 0 and not step.carried}
+    last: dict[str, int] = {}
+    for index, step in enumerate(program.steps):
+        for tensor in step.reads:
+            within = step.loop < 0 or (step.loop, tensor) in brief
+            last[tensor] = index if within else ends[step.loop]
+        if step.carried:
+            last[step.writes] = ends[step.loop]
     last[program.output.tensor] = len(program.steps)
     return last
 

@@ -6,7 +6,7 @@ decided here by exact byte count.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -17,6 +17,7 @@ from edgeasc.graph.model import Form
 CType = Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t"]
 Storage = Literal["dense", "delta8", "nibble", "bitmap", "none"]
 Role = Literal["weights", "indices", "bias", "scales", "table", "constant", "front end"]
+COPY = "copy"  # operator of steps that only move bytes
 WIDTH = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4}
 
 
@@ -46,6 +47,12 @@ class Step:
         before: declarations in C that the call refers to.
         storage: how the weights are kept; `index_bytes` of them say where they belong. macs: multiply-accumulates of
             the dense layer.
+        layer: index of the layer that it belongs to.
+        over: more tensors that the output may overwrite.
+        loop: the loop that it is in, or -1; lead: strips by which it is ahead there; beyond: whether it runs after the
+            last strip too. In `call`, `@i` is the strip's number.
+        shifts: for each of `reads`, and last for `writes`, bytes from the tensor's begin and bytes per strip.
+        carried: whether what it writes outlives the strip.
     """
 
     name: str
@@ -61,6 +68,13 @@ class Step:
     storage: Storage = "none"
     macs: int = 0
     index_bytes: int = 0
+    layer: int = -1
+    over: tuple[str, ...] = ()
+    loop: int = -1
+    lead: int = 0
+    beyond: bool = False
+    shifts: tuple[tuple[int, int], ...] = ()
+    carried: bool = False
 
     @property
     def bytes_by_role(self) -> dict[str, int]:
@@ -71,6 +85,14 @@ class Step:
         if not found["indices"]:
             found["weights"], found["indices"] = found["weights"] - self.index_bytes, self.index_bytes
         return found
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Strips of a loop, and by how many its foremost step is ahead of the last."""
+
+    strips: int
+    lead: int
 
 
 @dataclass(frozen=True)
@@ -99,11 +121,22 @@ class Program:
     sizes: dict[str, int]
     constants: tuple[Array, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    loops: tuple[Loop, ...] = ()
 
     @property
     def arrays(self) -> tuple[Array, ...]:
-        """All constant arrays, in the order in which they are written."""
-        return (*self.constants, *(array for step in self.steps for array in step.arrays))
+        """All constant arrays, in the order in which they are written; steps may share them."""
+        found = {array.name: array for step in self.steps for array in step.arrays}
+        return (*self.constants, *found.values())
+
+    @property
+    def layers(self) -> tuple[tuple[Step, ...], ...]:
+        """The steps of every layer, its kernel before the copies for it."""
+        count = max((step.layer for step in self.steps), default=-1) + 1
+        own: list[list[Step]] = [[] for _ in range(count)]
+        for step in self.steps:
+            own[step.layer].append(step)
+        return tuple(tuple(sorted(steps, key=lambda step: step.op == COPY)) for steps in own)
 
     @property
     def kernels(self) -> tuple[str, ...]:
@@ -115,8 +148,13 @@ class Program:
         """Flash bytes of all constant arrays by what they are."""
         total = dict.fromkeys(get_args(Role), 0)
         total["constant"] = sum(array.bytes for array in self.constants)
+        seen: set[str] = set()
         for step in self.steps:
-            for role, size in step.bytes_by_role.items():
+            fresh = tuple(array for array in step.arrays if array.name not in seen)
+            seen.update(array.name for array in fresh)
+            stored = any(array.role == "weights" for array in fresh)
+            own = replace(step, arrays=fresh, index_bytes=step.index_bytes if stored else 0)
+            for role, size in own.bytes_by_role.items():
                 total[role] += size
         return total
 

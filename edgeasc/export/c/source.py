@@ -109,7 +109,7 @@ def _header(program: Program, layout: Layout, prefix: str) -> str:
 /* Working memory, placed by the caller, aligned to 8 bytes. Two arenas are two independent instances. */
 #define {upper}_ARENA_BYTES {layout.arena_bytes}
 #define {upper}_CLASSES {program.output.size}
-#define {upper}_LAYERS {len(program.steps)}
+#define {upper}_LAYERS {len(program.layers)}
 /* Digest of these files: a host asks a board for it, lest it measure another network. */
 #define {upper}_BUILD ""
 
@@ -164,7 +164,7 @@ def _model(program: Program, layout: Layout, prefix: str) -> str:
         *(f"    {c_string(label)}," for label in _labels(program)),
         "};",
         "",
-        *(line for step in program.steps for line in step.before),
+        *dict.fromkeys(line for step in program.steps for line in step.before),
         "",
         f"int {prefix}_init(void *arena)",
         "{",
@@ -185,25 +185,53 @@ def _model(program: Program, layout: Layout, prefix: str) -> str:
         "{",
         "    int8_t *const a = arena;",
         "",
-        *(line for index, step in enumerate(program.steps) for line in _call(index, step, program, offsets, fixed)),
+        *_calls(program, offsets, fixed),
         "}",
         "",
     ]
     return "\n".join(lines)
 
 
-def _call(index: int, step: Step, program: Program, offsets: Mapping[str, str], fixed: Mapping[str, str]) -> list[str]:
-    places = {str(i): fixed.get(name) or offsets[name] for i, name in enumerate(step.reads)}
-    places["out"] = offsets[step.writes]
+def _calls(program: Program, offsets: Mapping[str, str], fixed: Mapping[str, str]) -> Iterable[str]:
+    """The calls in order, loops around those in strips."""
+    loop = -1
+    for step in program.steps:
+        if step.loop != loop:
+            if loop >= 0:
+                yield "    }"
+            if step.loop >= 0:
+                opened = program.loops[step.loop]
+                yield f"    for (int32_t i = {-opened.lead}; i < {opened.strips}; i++) {{"
+            loop = step.loop
+        yield from _call(step, program, offsets, fixed)
+    if loop >= 0:
+        yield "    }"
+
+
+def _call(step: Step, program: Program, offsets: Mapping[str, str], fixed: Mapping[str, str]) -> list[str]:
+    number = f"(i + {step.lead})" if step.lead else "i"
+    shifts = step.shifts or ((0, 0),) * (len(step.reads) + 1)
+
+    def place(name: str, shift: tuple[int, int]) -> str:
+        moved = f" + {shift[0]}" if shift[0] else ""
+        return offsets[name] + moved + (f" + {number} * {shift[1]}" if shift[1] else "")
+
+    places = {str(i): fixed.get(name) or place(name, shifts[i]) for i, name in enumerate(step.reads)}
+    places |= {"out": place(step.writes, shifts[-1]), "i": number}
     arguments = re.sub(r"@(\w+)", lambda found: places[found[1]], step.call)
     size = program.sizes[step.writes]
-    # In a block of its own, or the compiler keeps the arguments of all layers on the stack at once.
     kept = f", weights {step.storage}" if step.storage != "none" else ""
-    return [
-        f"    /* {_comment(step.name)}: {step.op}{kept} */",
-        f"    {{ {step.function}({arguments}); }}",
-        f"    EA_AFTER({index}, {c_string(step.name)}, {offsets[step.writes]}, {size});",
+    # In a block of its own, or the compiler keeps the arguments of all layers on the stack at once.
+    lines = [
+        f"/* {_comment(step.name)}: {step.op}{kept} */",
+        f"{{ {step.function}({arguments}); }}",
+        f"EA_AFTER({step.layer}, {c_string(step.name)}, {offsets[step.writes]}, {size});",
     ]
+    if step.loop < 0:
+        return [f"    {line}" for line in lines]
+    end = program.loops[step.loop].strips - (0 if step.beyond else step.lead)
+    guard = f"if (i >= {-step.lead} && i < {end}) {lines[1]}"
+    return [f"        {line}" for line in (lines[0], guard, lines[2])]
 
 
 def _fixed_names(program: Program) -> dict[str, str]:

@@ -13,8 +13,8 @@ from edgeasc.runtime.native_c import build_host
 def compiled(tmp_path):
     """Builds a graph's C and runs it: int8 inputs `[B, ...]` to int8 outputs `[B, n]`."""
 
-    def run(graph, values):
-        text = bundle(graph)
+    def run(graph, values, plan=()):
+        text = bundle(graph, plan=plan)
         program, _, sanitised = build_host(text, tmp_path, sanitise=True)
         assert sanitised
         done = subprocess.run([program], input=values.tobytes(), capture_output=True, check=False)

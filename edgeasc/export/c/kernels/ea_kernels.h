@@ -272,6 +272,19 @@ void ea_product(const int8_t *first, ea_strides first_strides, int32_t first_zer
 /* Mean over the axes along which `out` has size 1. */
 void ea_mean(const int8_t *input, ea_shape in, int32_t input_zero_point, ea_scale scale, int8_t *output, ea_shape out);
 
+/* `bytes` of every channel; channels lie a plane apart. */
+void ea_copy(const int8_t *from, int32_t from_plane, int8_t *to, int32_t to_plane, int channels, int32_t bytes);
+
+/* Moves a window on by `rows` rows and puts strip `index` there, which lies `index * step` after `from`; before the
+ * first strip and after the last of `strips` there is the zero point. */
+void ea_roll(const int8_t *from, int32_t from_plane, int32_t step, int rows, int32_t index, int32_t strips,
+             int32_t zero_point, int8_t *window, ea_shape shape);
+
+/* Adds strip `index` to int32 sums [channels][frames], which strip 0 clears; over all channels where `channels` is 1, over
+ * all frames where `frames` is. Then the mean of the whole: `zero` is the input's zero point as often as was summed. */
+void ea_sums(const int8_t *input, int32_t plane, ea_shape in, int32_t index, void *sums, int channels, int frames);
+void ea_mean_of_sums(const void *sums, int32_t zero, ea_scale scale, int8_t *output, int32_t count);
+
 void ea_max_pool(const int8_t *input, ea_shape in, ea_window window, int8_t *output, ea_shape out);
 
 /* output[i] = table[input[i] + 128]; may work in place. */
