@@ -47,7 +47,16 @@ def is_invariant(operator: StoredOperator, place: int, subgraphs: Sequence[Store
     if number is None:
         return True
     body = subgraphs[number - 1]
-    return place < min(len(body.inputs), len(body.outputs)) and body.inputs[place] == body.outputs[place]
+    if operator.op == "Scan" and place >= len(body.outputs):
+        return True  # gone along, not changed
+    result = place - 1 if operator.op == "Loop" else place  # a Loop gets its number of steps, which it does not give on
+    if not (0 <= place < len(body.inputs) and 0 <= result < len(body.outputs)):
+        return operator.op == "Loop" and place == 0
+    copies = {op.outputs[0]: op.inputs[0] for op in body.operators if op.op == "Identity" and op.inputs and op.outputs}
+    source = body.outputs[result]
+    for _ in range(len(copies)):  # no longer than the longest chain
+        source = copies.get(source, source)
+    return source == body.inputs[place]
 
 
 def _comparisons(condition: StoredModel) -> list[tuple[int, int]]:

@@ -119,6 +119,8 @@ def _onnx_recurrent(op: Operands) -> int:
     weights, source = op.input(1), op.input(0)
     if len(weights.shape) != 3 or len(source.shape) != 3:
         raise Uncountable("weights of unknown shape")
+    if source.shape[0] < 0:
+        raise Uncountable("a sequence of open length")
     steps = source.elements // max(abs(source.shape[-1]), 1)  # sequence and batch, in either layout
     return steps * op.matrices(1, 2)
 

@@ -31,6 +31,8 @@ from edgeasc.audit.rules import Counted
 from edgeasc.audit.stored_notes import notes_on
 from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor
 
+MOST_MACS = 2**62  # of an operator
+
 
 @dataclass
 class StoredCount:
@@ -145,6 +147,9 @@ class _Counting:
         each = [(count.macs, count.torchinfo_macs) for part, count in counts.items() if count and part != "init"]
         total = (max if operator.op in BRANCHES else sum)([macs for macs, _ in each] or [0])
         repeated = 1 if times is None else times
+        if repeated * total > MOST_MACS:  # loops within loops: no count, and more than any number's type holds
+            result.unknown[_full_name(operator)] += 1
+            repeated = 1
         result.torchinfo_macs = repeated * (max if operator.op in BRANCHES else sum)([t for _, t in each] or [0])
         result.layers.append(_layer(operator, model, [], repeated * total, 0))
         result.memory = Plan((max((count.memory.peak for count in found), default=0),))

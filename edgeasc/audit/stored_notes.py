@@ -34,14 +34,17 @@ def _on_operations(model: StoredModel, unknown: Counter[str]) -> Iterator[str]:
 
 def unknown_shapes(model: StoredModel) -> str:
     """Of which tensors the file leaves the shape open, the batch apart; empty where it says them all."""
-    open_sides = [t.name for t in model.tensors if t.data is None and any(side < 0 for side in t.shape[1:])]
-    shapeless = [tensor.name for tensor in model.tensors if tensor.dtype == UNKNOWN]
-    parts = []
+    onnx = model.format == "onnx"  # where the batch was taken as 1 before, and bodies of loops have none
+    parts = (model, *model.subgraphs) if onnx else (model,)
+    tensors = [tensor for part in parts for tensor in part.tensors if tensor.data is None]
+    open_sides = [t.name for t in tensors if any(side < 0 for side in t.shape[0 if onnx else 1 :])]
+    shapeless = [tensor.name for tensor in tensors if tensor.dtype == UNKNOWN]
+    reasons = []
     if open_sides:
-        parts.append(f"open sides taken as 1 in {len(open_sides)} tensors, the first {open_sides[0]!r}")
+        reasons.append(f"open sides taken as 1 in {len(open_sides)} tensors, the first {open_sides[0]!r}")
     if shapeless:
-        parts.append(f"the shapes of {len(shapeless)} tensors, the first {shapeless[0]!r}, are not known")
-    return "; ".join(parts)
+        reasons.append(f"the shapes of {len(shapeless)} tensors, the first {shapeless[0]!r}, are not known")
+    return "; ".join(reasons)
 
 
 def lower_bound(model: StoredModel) -> str:

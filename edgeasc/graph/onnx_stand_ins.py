@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgeasc.graph.onnx_scopes import scopes
+
 if TYPE_CHECKING:
     import onnx
 
@@ -46,18 +48,24 @@ _PACKED = ("Attention", "QAttention")
 
 def put_stand_ins(model: onnx.ModelProto) -> None:
     """Replace every operator of ONNX Runtime that has one, and declare whatever domains the others come from."""
-    shapes = {item.name: tuple(item.dims) for item in model.graph.initializer}
-    for node in model.graph.node:
+    graphs = [graph for _, graph in scopes(model.graph)]
+    for graph in graphs:
+        _put_into(graph)
+    known = {item.domain for item in model.opset_import}
+    for domain in sorted({node.domain for graph in graphs for node in graph.node} - known - {"ai.onnx"}):
+        model.opset_import.add(domain=domain, version=1)
+
+
+def _put_into(graph: onnx.GraphProto) -> None:
+    shapes = {item.name: tuple(item.dims) for item in graph.initializer}
+    for node in graph.node:
         if node.domain != DOMAIN:
             continue
         if node.op_type in _PACKED:
-            _stand_in_for_attention(node, shapes, model)
+            _stand_in_for_attention(node, shapes, graph)
         elif node.op_type in _SAME and not _is_nhwc(node) and not _is_transposed(node):
             op, places = _SAME[node.op_type]
             _replace(node, op, [node.input[place] for place in places if place < len(node.input)])
-    known = {item.domain for item in model.opset_import}
-    for domain in sorted({node.domain for node in model.graph.node} - known - {"ai.onnx"}):
-        model.opset_import.add(domain=domain, version=1)
 
 
 def _replace(node: onnx.NodeProto, op: str, inputs: list[str]) -> None:
@@ -81,11 +89,11 @@ def _is_transposed(node: onnx.NodeProto) -> bool:
     return node.op_type == "FusedMatMul" and any(item.name in flips and item.i for item in node.attribute)
 
 
-def _stand_in_for_attention(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]], model: onnx.ModelProto) -> None:
+def _stand_in_for_attention(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]], graph: onnx.GraphProto) -> None:
     """Packed weights [n_in, 3 * width] give [batch, length, width], as a product with weights [n_in, width] does."""
     weights = shapes.get(node.input[1], ())
     if len(weights) != 2 or weights[1] % 3 or any(item.name == "qkv_hidden_sizes" for item in node.attribute):
         return
     name = f"{node.output[0]}/stand-in"
-    model.graph.initializer.add(name=name, dims=[weights[0], weights[1] // 3], data_type=1)
+    graph.initializer.add(name=name, dims=[weights[0], weights[1] // 3], data_type=1)
     _replace(node, "MatMul", [node.input[0], name])

@@ -184,17 +184,6 @@ def with_function() -> onnx.ModelProto:
     return _model([helper.make_node("F", ["x"], ["y"], domain="own")], [function])
 
 
-def with_branches() -> onnx.ModelProto:
-    """Two branches of 4 x 4 weights each."""
-    weights = numpy_helper.from_array(np.ones((4, 4), np.float32), "w")
-    graphs = []
-    for name in ("t", "e"):
-        end = helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4])
-        graphs.append(helper.make_graph([helper.make_node("MatMul", ["x", "w"], [name])], name, [], [end], [weights]))
-    flag = helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(np.array(True)))
-    return _model([flag, helper.make_node("If", ["c"], ["y"], then_branch=graphs[0], else_branch=graphs[1])])
-
-
 def with_attribute() -> onnx.ModelProto:
     """A custom operator that has its weights in attributes."""
     weights = numpy_helper.from_array(np.ones((4, 4), np.float32))
@@ -208,9 +197,7 @@ def _model(nodes: list[onnx.NodeProto], functions: list[onnx.FunctionProto] | No
     return helper.make_model(graph, functions=functions or [], opset_imports=opsets)
 
 
-@pytest.mark.parametrize(
-    ("model", "hidden"), [(with_function(), 16), (with_branches(), 32), (with_attribute(), 16 + 2 + 1000)]
-)
+@pytest.mark.parametrize(("model", "hidden"), [(with_function(), 16), (with_attribute(), 16 + 2 + 1000)])
 def test_a_limit_on_weights_fails_where_some_are_out_of_sight(
     tmp_path: Path, model: onnx.ModelProto, hidden: int
 ) -> None:

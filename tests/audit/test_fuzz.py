@@ -120,7 +120,7 @@ def dying(folder: Path, monkeypatch: pytest.MonkeyPatch, signal_name: str) -> Pa
 
 
 def test_shape_inference_has_an_end_on_the_processor() -> None:
-    program = "from edgeasc.graph.onnx_stored import _limit_processor as limit; limit(1)\nwhile True: pass"
+    program = "from edgeasc.graph.onnx_shapes import _limit_processor as limit; limit(1)\nwhile True: pass"
     done = subprocess.run([sys.executable, "-c", program], env=environment(), timeout=200)
     assert done.returncode == -signal.SIGXCPU
 
