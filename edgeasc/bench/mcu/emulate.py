@@ -49,11 +49,21 @@ def emulate(firmware: Firmware, board: Board, inputs: NDArray[np.int8], classes:
     Raises:
         MissingDependency: no emulator. ResourceExhausted: it crashed, hung or told nonsense.
     """
+    (firmware.elf.parent / "inputs.bin").write_bytes(inputs.tobytes())
+    run_emulator(firmware, board, timeout)
+    return _read(firmware.elf.parent, len(inputs), classes, board)
+
+
+def run_emulator(firmware: Firmware, board: Board, timeout: float) -> None:
+    """Run `firmware` to its end in its own folder, whose files it reads and writes.
+
+    Raises:
+        MissingDependency: no emulator. ResourceExhausted: it crashed or hung.
+    """
     emulator = shutil.which(EMULATOR)
     if emulator is None:
         raise MissingDependency(EMULATOR, f"not installed; {INSTALL}")
     folder = firmware.elf.parent
-    (folder / "inputs.bin").write_bytes(inputs.tobytes())
     command = [
         emulator, "-M", board.machine, "-nographic", "-monitor", "none", "-serial", "none",
         "-semihosting-config", "enable=on,target=native", "-icount", "shift=0", "-kernel", firmware.elf.name,
@@ -66,7 +76,6 @@ def emulate(firmware: Firmware, board: Board, inputs: NDArray[np.int8], classes:
         what = "the firmware faulted" if done.returncode == FAULT_STATUS else f"exit code {done.returncode}"
         last = done.stderr.decode(errors="replace").strip().splitlines()
         raise ResourceExhausted(EMULATOR, f"{board.name}: {what}{f' ({last[-1][:200]})' if last else ''}")
-    return _read(folder, len(inputs), classes, board)
 
 
 def _read(folder: Path, clips: int, classes: int, board: Board) -> Emulation:

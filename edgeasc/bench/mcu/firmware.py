@@ -18,7 +18,7 @@ COMPILER = "arm-none-eabi-gcc"
 INSTALL = "apt-get install gcc-arm-none-eabi"
 STACK_BYTES = 8192
 BUILD_SECONDS = 120.0
-FOLDER, SOURCES = "firmware", ("main.c", "startup.c")
+FOLDER, MAIN, STARTUP = "firmware", "main.c", "startup.c"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Firmware:
         return sum(self.sections.get(name, 0) for name in (".data", ".bss", ".arena", ".stack"))
 
 
-def build(bundle: Bundle, board: Board, folder: Path, optimise: str = "speed") -> Firmware:
+def build(bundle: Bundle, board: Board, folder: Path, optimise: str = "speed", main: str = MAIN) -> Firmware:
     """Compile and link `bundle` in `folder` for the chip of `board`, or else for all memory that the emulator has.
 
     Raises:
@@ -59,7 +59,7 @@ def build(bundle: Bundle, board: Board, folder: Path, optimise: str = "speed") -
             (folder / FOLDER / item.name).write_text(item.read_text(encoding="utf-8"), encoding="utf-8")
     elf, complaint = folder / "firmware.elf", ""
     for memory in (board.memory, board.largest):
-        done = _compile(compiler, bundle, board, memory, folder, optimise)
+        done = _compile(compiler, bundle, board, memory, folder, optimise, main)
         if done.returncode == 0:
             return Firmware(elf, memory, memory == board.memory, _sections(elf), _version(compiler))
         complaint = done.stderr
@@ -71,7 +71,7 @@ def build(bundle: Bundle, board: Board, folder: Path, optimise: str = "speed") -
 
 
 def _compile(
-    compiler: str, bundle: Bundle, board: Board, memory: Memory, folder: Path, optimise: str
+    compiler: str, bundle: Bundle, board: Board, memory: Memory, folder: Path, optimise: str, main: str
 ) -> subprocess.CompletedProcess[str]:
     places = {
         "FLASH_ORIGIN": memory.flash_origin,
@@ -83,7 +83,7 @@ def _compile(
     command = [
         compiler, *board.flags, "-O3" if optimise == "speed" else "-Os", "-std=gnu99", "-Wall", "-Wextra",
         "-ffreestanding", "-ffunction-sections", "-fdata-sections", f"-DEA_ROUNDING={ROUNDING[bundle.facts['form']]}",
-        "-include", f"{FOLDER}/count.h", "-I.", *bundle.chip_sources, *(f"{FOLDER}/{name}" for name in SOURCES),
+        "-include", f"{FOLDER}/count.h", "-I.", *bundle.chip_sources, *(f"{FOLDER}/{name}" for name in (main, STARTUP)),
         "-nostdlib", "-Wl,--gc-sections", "-T", f"{FOLDER}/link.ld",
         *(f"-Wl,--defsym={name}={value}" for name, value in places.items()), "-lgcc", "-o", "firmware.elf",
     ]  # fmt: skip

@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: 0BSD OR Apache-2.0 */
-/* Reads inputs from a file, runs the network on each, writes its logits and what every layer cost.
- *
- * SysTick runs on the emulator's instruction clock; how many instructions one tick is, is measured here with a loop of
- * known length, so that no board's clock has to be believed. */
+/* Reads inputs from a file, runs the network on each, writes its logits and what every layer cost. */
+#include "clock.h"
 #include "scene.h"
 #include "semihosting.h"
-
-#define SYSTICK_CONTROL (*(volatile uint32_t *)0xE000E010u)
-#define SYSTICK_RELOAD (*(volatile uint32_t *)0xE000E014u)
-#define SYSTICK_VALUE (*(volatile uint32_t *)0xE000E018u)
-
-enum { TICK_MASK = 0xFFFFFF, CALIBRATION_LOOPS = 1000000, CALIBRATION_PER_LOOP = 2 };
-
-extern uint32_t fw_stack_bottom[], fw_stack_top[];
 
 static __attribute__((aligned(8), section(".arena"))) unsigned char arena[SCENE_ARENA_BYTES];
 
@@ -31,14 +21,9 @@ static uint32_t last;
 void fw_exit(int status);
 void fw_after(int layer);
 
-static uint32_t now(void)
-{
-    return TICK_MASK - SYSTICK_VALUE;
-}
-
 void fw_after(int layer)
 {
-    report.ticks[layer] += (now() - last) & TICK_MASK;
+    report.ticks[layer] += ticks_since(last);
     last = now();
 }
 
@@ -50,31 +35,8 @@ void fw_exit(int status)
     }
 }
 
-static uint32_t calibrate(void)
-{
-    uint32_t loops = CALIBRATION_LOOPS;
-    const uint32_t start = now();
-    __asm volatile("1: subs %0, %0, #1\n"
-                   "bne 1b\n"
-                   : "+r"(loops)
-                   :
-                   : "cc");
-    return (now() - start) & TICK_MASK;
-}
-
-static uint32_t stack_used(void)
-{
-    const uint32_t *p = fw_stack_bottom;
-    while (p < fw_stack_top && *p == 0xA5A5A5A5u)
-        p++;
-    return (uint32_t)((uintptr_t)fw_stack_top - (uintptr_t)p);
-}
-
 int main(void)
 {
-    SYSTICK_RELOAD = TICK_MASK;
-    SYSTICK_VALUE = 0;
-    SYSTICK_CONTROL = 5;
     report.calibration_instructions = CALIBRATION_LOOPS * CALIBRATION_PER_LOOP;
     report.calibration_ticks = calibrate();
 
