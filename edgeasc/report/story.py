@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +87,9 @@ def read_story(folder: Path, compare: Sequence[Path] = ()) -> Story:
     parent = _parent(run, info)
     if info.parent and parent is None:
         gaps.append(f"The run it was compressed from ({info.parent}) is not here: its training curves are missing.")
-    points = [_point(run, scores, this=True)]
-    points += _others(run, info, compare, gaps)
+    points = [(run.path, _point(run, scores, this=True)), *_others(run, info, compare, gaps)]
+    shown = [(path, point) for path, point in points if point]
+    names = distinct_names([path for path, _ in shown])
     return Story(
         name=folder.resolve().name,
         info=info,
@@ -101,7 +102,7 @@ def read_story(folder: Path, compare: Sequence[Path] = ()) -> Story:
         budget=budget,
         memory=memory,
         rungs=_rungs(run, gaps) if audit else (),
-        points=tuple(point for point in points if point),
+        points=tuple(replace(point, name=name) for (_, point), name in zip(shown, names, strict=True)),
         gaps=tuple(gaps),
     )
 
@@ -185,10 +186,22 @@ def _checked_rungs(document: Any, path: Path) -> tuple[Rung, ...]:
     return tuple(Rung(**{key: row[key] for key in RUNG_KEYS}, why=str(row.get("why", ""))) for row in rows)
 
 
-def _others(run: Run, info: RunInfo, compare: Sequence[Path], gaps: list[str]) -> list[Point | None]:
+def distinct_names(folders: Sequence[Path]) -> list[str]:
+    """Names of folders: as many last parts of each path as it takes to tell it from the others."""
+    parts = [folder.resolve().parts for folder in folders]
+
+    def name(path: tuple[str, ...]) -> str:
+        lengths = range(1, len(path) + 1)
+        alone = (n for n in lengths if sum(other[-n:] == path[-n:] for other in parts) == 1)
+        return "/".join(path[-next(alone, 1) :])
+
+    return [name(path) for path in parts]
+
+
+def _others(run: Run, info: RunInfo, compare: Sequence[Path], gaps: list[str]) -> list[tuple[Path, Point | None]]:
     """Points of the other runs. One given by the user must be usable; one found beside is left out with a word."""
     found = [path.parent for path in run.path.resolve().parent.glob("*/run.json")]
-    points: list[Point | None] = []
+    points: list[tuple[Path, Point | None]] = []
     judged = _judged(run)
     for folder in compare or sorted(path for path in found if path != run.path.resolve()):
         other = Run(folder)
@@ -197,9 +210,8 @@ def _others(run: Run, info: RunInfo, compare: Sequence[Path], gaps: list[str]) -
             if known.labels != info.labels:
                 raise BadInput("report", "has other classes and cannot be compared", folder)
             document = read_json(other.evaluate_file, "evaluation")
-            points.append(
-                _point(other, read_scores(document, other.evaluate_file), same_split=_judged(other) == judged)
-            )
+            scores = read_scores(document, other.evaluate_file)
+            points.append((folder, _point(other, scores, same_split=_judged(other) == judged)))
         except EdgeascError as error:
             if compare:
                 raise

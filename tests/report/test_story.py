@@ -10,7 +10,7 @@ from report_runs import evaluation, write_run
 
 from edgeasc.errors import BadInput
 from edgeasc.report.scores import read_scores
-from edgeasc.report.story import read_story
+from edgeasc.report.story import distinct_names, read_story
 
 
 def test_the_parents_epochs_come_first(runs: Path) -> None:
@@ -34,6 +34,11 @@ def test_runs_beside_it_become_points_and_batch_norm_statistics_are_no_bytes(run
     points = {point.name: point for point in read_story(runs / "small").points}
     assert points["float"].bytes == 4 * (2 + 2)  # two weights that are not zero, two gains
     assert points["small"].this and not points["float"].this
+
+
+def test_runs_in_folders_of_one_name_are_told_apart_by_their_parents() -> None:
+    folders = [Path("/runs/fold1/int8"), Path("/runs/fold2/int8"), Path("/runs/fold2/float")]
+    assert distinct_names(folders) == ["fold1/int8", "fold2/int8", "float"]
 
 
 def test_only_the_runs_asked_for_are_compared(runs: Path, tmp_path: Path) -> None:
