@@ -10,6 +10,7 @@ from edgeasc.cli.group import Verb
 from edgeasc.cli.options import FOLDER, threads_option
 from edgeasc.cli.pages import instruction_blocks, latency_blocks
 from edgeasc.cli.terminal import assumed, format_option, show
+from edgeasc.errors import UsageError
 
 
 @click.command("bench", cls=Verb, short_help="Measure latency here, or instructions on an emulated microcontroller.")
@@ -31,6 +32,9 @@ from edgeasc.cli.terminal import assumed, format_option, show
 @click.option(
     "--baud", type=click.IntRange(min=300), default=115200, show_default=True, help="serial: the line's speed."
 )
+@click.option(
+    "--audio", multiple=True, type=FOLDER, metavar="FILE", help="qemu: from this recording to scenes. Repeatable."
+)
 @click.option("--python", default="python3", show_default=True, help="ssh: the interpreter there.")
 @click.option("--ssh-config", type=FOLDER, metavar="FILE", help="ssh: this configuration in place of the user's own.")
 @threads_option
@@ -45,6 +49,7 @@ def command(
     optimise: str,
     all_layers: bool,
     baud: int,
+    audio: tuple[Path, ...],
     python: str,
     ssh_config: Path | None,
     threads: int,
@@ -59,6 +64,9 @@ def command(
     For qemu: targets the model's C is compiled for the core, linked for a real chip's memory, and run with
     deterministic counting; its integers are compared with the numpy reference. Instructions are no latency.
 
+    With --audio the firmware hears recordings through the C front end: the instructions of front end and network apart,
+    flash and RAM of both, and the scenes; every level and logit is compared with the numpy reference.
+
     For serial: targets a board that runs this model's firmware (examples/firmware) counts the cycles of its core.
 
     tflm runs the model in TensorFlow Lite for Microcontrollers on this machine, for its arena and its integers. vela:
@@ -71,6 +79,7 @@ def command(
       edgeasc bench build/model.tflite build/model.onnx
       edgeasc bench runs/small --runtime litert --runtime onnxruntime --runs 1000
       edgeasc bench runs/small --target qemu:cortex-m4 --target qemu:cortex-m55 --all-layers
+      edgeasc bench runs/small --target qemu:cortex-m4 --audio street.wav
       edgeasc bench build/c --target serial:/dev/ttyACM0
       edgeasc bench build/model.tflite --target ssh://pi@raspberrypi.local
     """
@@ -97,7 +106,15 @@ def command(
         )  # fmt: skip
         documents.append(there)
         blocks += remote_blocks(there)
-    if "qemu" in wanted:
+    if audio and "qemu" not in wanted:
+        raise UsageError("--audio", "needs a qemu: target, whose firmware hears it")
+    if "qemu" in wanted and audio:
+        from edgeasc.bench.mcu.listen import bench_listening
+        from edgeasc.cli.listen_pages import listening_blocks
+
+        documents.append(bench_listening(models, wanted["qemu"], audio, optimise=optimise))
+        blocks += listening_blocks(documents[-1])
+    elif "qemu" in wanted:
         from edgeasc.bench.mcu.bench import bench_cores
 
         documents.append(bench_cores(models, wanted["qemu"], clips=clips, optimise=optimise))

@@ -19,6 +19,9 @@ from edgeasc.tables import Table
 @click.option("--tflite", is_flag=True, help="Write model.tflite.")
 @click.option("--c", "c_code", is_flag=True, help="Write c/, C99 without a runtime. Without any flag: ONNX and TFLite.")
 @click.option(
+    "--front-end/--no-front-end", default=None, help="C: from 16-bit samples.  [default: where it can be had]"
+)
+@click.option(
     "--converter",
     type=click.Choice(["direct", "tensorflow"]),
     default="direct",
@@ -36,6 +39,7 @@ def command(
     onnx: bool,
     tflite: bool,
     c_code: bool,
+    front_end: bool | None,
     converter: str,
     data: Path | None,
     clips: int,
@@ -67,6 +71,7 @@ def command(
             onnx=onnx or not chosen,
             tflite=tflite or not chosen,
             c=c_code,
+            front_end=front_end,
             converter=converter,  # type: ignore[arg-type]
             data=data,
             require=require,

@@ -59,6 +59,7 @@ def export_artefacts(
     require: Collection[str] = (),
     clips: int = CLIPS,
     threads: int = 1,
+    front_end: bool | None = None,
 ) -> dict[str, Any]:
     """Write `model.onnx`, `model.tflite`, `c/`, their parity inputs, `parity.json` and `manifest.json` into `out`.
 
@@ -67,6 +68,7 @@ def export_artefacts(
         onnx, tflite, c: which artefacts. converter: who writes the TFLite; `tensorflow` needs that package.
         data: recordings to take parity inputs from where the source brings none; without them they are seeded.
         require: runtimes that must be installed for parity. clips: how many inputs where the source brings none.
+        front_end: C with the integer front end; None: where the model names one that C can do.
 
     Returns:
         {manifest, parity}, the two documents as written.
@@ -80,7 +82,7 @@ def export_artefacts(
     check_place(out)
     check_required(require)
     found = read_source(source)
-    artefacts = _artefacts(found, onnx, tflite, c, converter)
+    artefacts = _artefacts(found, onnx, tflite, c, converter, front_end)
     inputs = _inputs(found, data, clips)
     judges = compute_judges(found.graph, inputs)
     parity = measure_parity(found.graph.form, artefacts, inputs, judges, require=require, threads=threads)
@@ -153,7 +155,9 @@ def _write(artefact: Artefact, folder: Path) -> None:
     write_bytes(folder / (ONNX if artefact.kind == "onnx" else TFLITE), artefact.payload)
 
 
-def _artefacts(source: Source, onnx: bool, tflite: bool, c: bool, converter: Converter) -> list[Artefact]:
+def _artefacts(
+    source: Source, onnx: bool, tflite: bool, c: bool, converter: Converter, front_end: bool | None = None
+) -> list[Artefact]:
     """What goes into the folder, in memory."""
     found = [onnx_artefact(source.payload, source.path)] if onnx else []
     if tflite:
@@ -161,7 +165,7 @@ def _artefacts(source: Source, onnx: bool, tflite: bool, c: bool, converter: Con
     if c:
         from edgeasc.export.c.bundle import bundle
 
-        found.append(c_artefact(bundle(source.graph)))
+        found.append(c_artefact(bundle(source.graph, front_end)))
     return found
 
 

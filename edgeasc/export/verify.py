@@ -155,9 +155,10 @@ def _generated_c(folder: Path, artefacts: list[Artefact], document: dict[str, An
         document["notes"].append(f"{C_FOLDER}/ is not run: without model.onnx its text cannot be derived")
         return []
     from edgeasc.export.c.bundle import bundle, plan_of, read_bundle
+    from edgeasc.export.c.frontend import asked_for
 
     stored = read_bundle(folder / C_FOLDER)
-    fresh = bundle(read_onnx(onnx.payload), plan=plan_of(stored.facts))
+    fresh = bundle(read_onnx(onnx.payload), asked_for(stored.facts), plan_of(stored.facts))
     checks = [
         Check(f"{C_FOLDER}/{name} as derived from the ONNX file", digest, stored.facts["files"].get(name))
         for name, digest in fresh.facts["files"].items()

@@ -1,7 +1,7 @@
 """`bench --target qemu:... --audio FILE`: from samples to scenes on an emulated core, front end and network apart.
 
-The firmware is the C folder's own stream (`scene_stream.h`) with samples from a file. Every level of every frame is held
-against the numpy front end, every logit against the numpy reference.
+The firmware is the C folder's own stream (`scene_stream.h`) with samples from a file. Every level of every frame is
+held against the numpy front end, every logit against the numpy reference.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def bench_listening(
     """Scenes, instructions, flash and RAM of every model on every emulated core for every recording.
 
     Returns:
-        {schema, target, machine, results, exit_code}: rows with `front_end`, `network` and `scenes`, or with `error` and
-        `exit_code`. Levels or logits that differ from the numpy reference make the exit code 1.
+        {schema, target, machine, results, exit_code}: rows with `front_end`, `network` and `scenes`, or with `error`
+        and `exit_code`. Levels or logits that differ from the numpy reference make the exit code 1.
     """
     rows: list[dict[str, Any]] = []
     for path in map(Path, paths):

@@ -7,6 +7,7 @@ same for every network. The transform works in the arena, which is free between 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -19,6 +20,7 @@ from edgeasc.specs import LogMel, parse_spec
 
 FEATURES = "edgeasc.features"
 KERNELS = ("mel", "spectrum")
+NOT_ASKED_FOR = "not asked for"
 POINTER_BYTES = 4  # on the chip
 STATE_NUMBERS = 5  # int32 fields of a scene_stream
 
@@ -74,13 +76,19 @@ def find_front_end(program: Program, wanted: bool | None) -> tuple[FrontEnd | No
         BadInput: wanted, and the network names none, or one that the integers cannot do.
     """
     if wanted is False:
-        return None, "not asked for"
+        return None, NOT_ASKED_FOR
     try:
         return _front_end(program), ""
     except EdgeascError as error:
         if wanted:
             raise
         return None, f"{error.what}: {error.why}"
+
+
+def asked_for(facts: Mapping[str, Any]) -> bool | None:
+    """What `find_front_end` was told, from the facts of the C folder that came of it."""
+    said = facts.get("front_end")
+    return False if isinstance(said, dict) and said.get("left_out") == NOT_ASKED_FOR else None
 
 
 def _front_end(program: Program) -> FrontEnd:

@@ -1,0 +1,119 @@
+"""Firmware that hears: levels and logits equal to numpy on every core, counts apart, refusals in one line."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from graph_builder import bcresnet
+
+from edgeasc.bench.mcu import listen
+from edgeasc.bench.mcu.boards import BOARDS, find_board
+from edgeasc.bench.mcu.listen import bench_listening, hear, stream_spec
+from edgeasc.cli import main
+from edgeasc.errors import BadInput
+from edgeasc.export.c.bundle import bundle
+from edgeasc.features.integer import IntegerFrontEnd
+from edgeasc.graph.onnx_write import onnx_bytes
+from edgeasc.specs import LogMel
+
+pytestmark = pytest.mark.needs("arm-none-eabi-gcc", "qemu-system-arm")
+soundfile = pytest.importorskip("soundfile", reason="reads the recordings; pip install 'edgeasc[audio]'")
+
+
+def network(form: str = "int8"):
+    graph = bcresnet(form)
+    mels = graph[graph.input].shape[2]
+    spec = LogMel(n_fft=512, win_length=400, hop_length=160, n_mels=mels)
+    return replace(graph, metadata={**graph.metadata, "edgeasc.features": spec.model_dump_json()})
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(onnx_bytes(network()))
+    return path
+
+
+@pytest.fixture
+def recording(tmp_path) -> Path:
+    rng = np.random.default_rng(4)
+    samples = (rng.normal(0, 1, 16000) * np.linspace(0, 12000, 16000)).clip(-32768, 32767).astype(np.int16)
+    soundfile.write(tmp_path / "street.wav", samples, 16000)
+    return tmp_path / "street.wav"
+
+
+@pytest.mark.parametrize("core", list(BOARDS))
+def test_every_level_and_logit_equals_numpy_on_every_core(model, recording, core):
+    document = bench_listening([model], [core], [recording])
+    (row,) = document["results"]
+    assert document["exit_code"] == 0 and row["equal"] and row["origin"] == "emulated"
+    front, heard = row["front_end"], row["network"]
+    assert front["equal_frames"] == front["frames"] > 90 and heard["equal_scenes"] == heard["scenes"] > 1
+    assert len(row["scenes"]) == heard["scenes"] and {scene["label"] for scene in row["scenes"]} <= {"a", "b"}
+
+
+def test_front_end_and_network_are_counted_apart_and_the_same_every_time(model, recording):
+    from edgeasc.bench.mcu.bench import bench_cores
+
+    first, second = (bench_listening([model], ["cortex-m4"], [recording])["results"][0] for _ in range(2))
+    (alone,) = bench_cores([model], ["cortex-m4"])["results"]
+    assert first == second
+    assert first["network"]["instructions"] == pytest.approx(alone["instructions"], rel=0.02)
+    front = first["front_end"]
+    assert front["instructions"] == pytest.approx(front["per_frame"] * front["frames"], abs=front["frames"])
+    assert front["largest_push"] < 1.2 * front["per_frame"]
+
+
+def test_the_front_end_is_in_flash_and_ram(model, recording):
+    from edgeasc.bench.mcu.bench import bench_cores
+
+    (row,) = bench_listening([model], ["cortex-m4"], [recording])["results"]
+    (alone,) = bench_cores([model], ["cortex-m4"])["results"]
+    assert row["flash_bytes"] > alone["flash_bytes"] + row["front_end"]["table_bytes"]
+    assert row["ram_bytes"] >= alone["ram_bytes"] + row["front_end"]["state_bytes"]
+
+
+def test_a_front_end_that_hears_differently_fails(model, recording, monkeypatch):
+    plain = IntegerFrontEnd.frame_levels
+
+    def other(self, frames):
+        levels = plain(self, frames)
+        levels[0, 0] += 1
+        return levels
+
+    monkeypatch.setattr(listen.IntegerFrontEnd, "frame_levels", other)
+    document = bench_listening([model], ["cortex-m4"], [recording])
+    (row,) = document["results"]
+    assert document["exit_code"] == 1 and row["front_end"]["equal_frames"] < row["front_end"]["frames"]
+
+
+def test_a_recording_short_of_a_scene_is_followed_by_silence():
+    text = bundle(network())
+    samples = np.full(300, 9000, np.int16)
+    _, heard = hear(text, find_board("cortex-m4"), samples, "size")
+    levels = IntegerFrontEnd(stream_spec(text)).levels(np.pad(samples, (0, 10_000)))[:, : len(heard.levels)]
+    assert len(heard.logits) == 1 and np.array_equal(heard.levels.T, levels)
+
+
+def test_c_without_a_front_end_is_refused_and_says_why(tmp_path, recording):
+    (tmp_path / "deaf.onnx").write_bytes(onnx_bytes(bcresnet("int8")))
+    document = bench_listening([tmp_path / "deaf.onnx"], ["cortex-m4"], [recording])
+    assert document["exit_code"] == BadInput.exit_code
+    assert "the C has no front end (front end in C: the model says nothing" in document["results"][0]["error"]
+
+
+def test_the_command_names_the_scenes(model, recording, capsys):
+    arguments = ["bench", str(model), "--target", "qemu:cortex-m4", "--audio", str(recording)]
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "front end per frame" in text and "street.wav" in text
+    assert main([*arguments, "--format", "json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["results"]
+    assert f"s  {row['scenes'][0]['label']}" in text
+
+
+def test_recordings_need_a_core(model, recording, capsys):
+    assert main(["bench", str(model), "--audio", str(recording)]) == 2
+    assert "--audio" in capsys.readouterr().err
