@@ -23,6 +23,7 @@ from edgeasc.export.c.bundle import bundle
 from edgeasc.export.dummy import dummy_graph
 from edgeasc.export.ladder import plan
 from edgeasc.export.parity import compute_judges, measure_parity, random_inputs
+from edgeasc.extras import EXTRA_OF
 from edgeasc.graph.model import Form
 from edgeasc.graph.onnx_read import read_onnx
 from edgeasc.graph.onnx_write import onnx_bytes
@@ -36,12 +37,17 @@ TOOL_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Package:
-    """An optional package: what it is imported as, which extra of edgeasc brings it, what it is for."""
+    """A package that some commands need: what it is imported as, what it is for."""
 
     name: str
     module: str
-    extra: str
     purpose: str
+
+    @property
+    def install(self) -> str:
+        """The command that installs it, with the extra of edgeasc that brings it."""
+        extra = EXTRA_OF.get(self.module.split(".")[0])
+        return f"pip install 'edgeasc[{extra}]'" if extra else "pip install edgeasc"
 
 
 @dataclass(frozen=True)
@@ -55,18 +61,18 @@ class Tool:
 
 
 PACKAGES = (
-    Package("soundfile", "soundfile", "audio", "reading recordings"),
-    Package("soxr", "soxr", "audio", "resampling"),
-    Package("scipy", "scipy", "audio", "the log-mel front end"),
-    Package("safetensors", "safetensors", "train", "weights and parity inputs"),
-    Package("torch", "torch", "train", "training and compression"),
-    Package("lightning", "lightning", "train", "training"),
-    Package("scikit-learn", "sklearn", "train", "metrics"),
-    Package("tensorflow", "tensorflow", "tensorflow", "the second TFLite converter"),
-    Package("nncf", "nncf", "nncf", "the second compression engine"),
-    Package("jinja2", "jinja2", "report", "report pages"),
-    Package("ethos-u-vela", "ethosu.vela", "mcu", "estimates for Ethos-U"),
-    Package("pyserial", "serial", "mcu", "boards on a serial port"),
+    Package("soundfile", "soundfile", "reading recordings"),
+    Package("soxr", "soxr", "resampling"),
+    Package("scipy", "scipy", "the log-mel front end"),
+    Package("safetensors", "safetensors", "weights and parity inputs"),
+    Package("torch", "torch", "training and compression"),
+    Package("lightning", "lightning", "training"),
+    Package("scikit-learn", "sklearn", "metrics"),
+    Package("tensorflow", "tensorflow", "the second TFLite converter"),
+    Package("nncf", "nncf", "the second compression engine"),
+    Package("jinja2", "jinja2", "report pages"),
+    Package("ethos-u-vela", "ethosu.vela", "estimates for Ethos-U"),
+    Package("pyserial", "serial", "boards on a serial port"),
 )
 TOOLS = (
     Tool("ssh", "bench on a remote machine", "apt-get install openssh-client", ("-V",)),
@@ -175,7 +181,7 @@ def _package(package: Package) -> dict[str, Any]:
         "installed": found,
         "works": None,
         "why": "",
-        "install": "" if found else f"pip install 'edgeasc[{package.extra}]'",
+        "install": "" if found else package.install,
     }
 
 

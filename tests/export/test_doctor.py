@@ -73,7 +73,7 @@ def test_a_tool_is_found_with_its_version_or_named_with_its_package(monkeypatch:
 
 
 def test_every_absence_has_a_remedy() -> None:
-    assert all(package.extra and package.purpose for package in PACKAGES)
+    assert all(package.install and package.purpose for package in PACKAGES)
     assert all(tool.install.startswith(("apt-get install", "pip install")) for tool in TOOLS)
 
 
