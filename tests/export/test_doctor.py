@@ -7,6 +7,7 @@ import pytest
 import edgeasc.export.doctor as room
 from edgeasc.errors import MissingDependency
 from edgeasc.export.doctor import PACKAGES, TOOLS, Package, Tool, convert_dummy, doctor
+from edgeasc.extras import EXTRA_OF
 from edgeasc.runtime.catalogue import RUNTIMES
 
 NATIVE = ("tflite-reference", "tflm", "onnxruntime", "litert", "tflite-runtime", "native-c")
@@ -50,7 +51,8 @@ def test_a_broken_runtime_is_named_and_fails_the_report(monkeypatch: pytest.Monk
 
 
 def test_absent_packages_name_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [room._package(Package("absent", "no_such_module.inner", "audio", "nothing"))]
+    monkeypatch.setitem(EXTRA_OF, "no_such_module", "audio")
+    rows = [room._package(Package("absent", "no_such_module.inner", "nothing"))]
     assert rows[0]["installed"] is False and rows[0]["install"] == "pip install 'edgeasc[audio]'"
 
 
@@ -58,7 +60,7 @@ def test_a_package_that_cannot_be_imported_is_found_out(tmp_path, monkeypatch: p
     (tmp_path / "halfway.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    row = room._package(Package("halfway", "halfway", "train", "nothing"))
+    row = room._package(Package("halfway", "halfway", "nothing"))
     room._try_import(row)
     assert row["installed"] and row["works"] is False and "torchvision::nms" in row["why"]
 
