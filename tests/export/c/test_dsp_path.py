@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from one_op import graph_of, random_int8, tensor
+from one_op import graph_of, random_conv, random_int8, tensor
 
 from edgeasc.export.c.bundle import bundle
 from edgeasc.graph.model import Add, Mul, Sub
@@ -67,3 +67,32 @@ def test_a_square_needs_no_other_kernel(on_dsp):
         Mul("square", ("a", "a"), "y"), tensor("a", (1, 3, 2, 7), 0.1, -9), tensor("y", (1, 3, 2, 7), 0.9, -128)
     )
     check(on_dsp, graph, random_int8(rng, 9, 3, 2, 7), "ea_square")
+
+
+CONVOLUTIONS = {
+    "inputs by fours, pixels by sixes": {"source_shape": (8, 3, 6), "channels": 4, "kernel": (1, 1)},
+    "one input more, one pixel less": {"source_shape": (9, 1, 17), "channels": 3, "kernel": (1, 1)},
+    "two more": {"source_shape": (6, 2, 25), "channels": 2, "kernel": (1, 1), "activation": "relu"},
+    "three more, of bands": {"source_shape": (7, 8, 5), "channels": 3, "kernel": (1, 1), "bands": 4, "signs": True},
+    "one pixel": {"source_shape": (9, 1, 1), "channels": 3, "kernel": (1, 1)},
+    "columns too long for the stack": {"source_shape": (349, 1, 8), "channels": 2, "kernel": (1, 1)},
+    "stem 5x5 by two": {
+        "source_shape": (1, 17, 41), "channels": 4, "kernel": (5, 5), "stride": (2, 2), "padding": (2, 2, 2, 2),
+    },
+    "3x3 of channels, dilated": {
+        "source_shape": (3, 9, 13), "channels": 3, "kernel": (3, 3), "padding": (1, 1, 1, 1), "dilation": (1, 2),
+    },
+    "3x1 of bands": {"source_shape": (2, 8, 11), "channels": 3, "kernel": (3, 1), "padding": (1, 0, 1, 0), "bands": 4,
+                     "signs": True},
+    "a kernel wider than few pixels": {"source_shape": (2, 1, 3), "channels": 2, "kernel": (5, 5),
+                                       "padding": (2, 2, 2, 2)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions_at_every_remainder(on_dsp, name):
+    rng = np.random.default_rng(sum(name.encode()))
+    graph = replace(random_conv(rng, **CONVOLUTIONS[name]), form="island" if len(name) % 2 else "int8")
+    values = random_int8(rng, 4, *graph[graph.input].shape[1:])
+    pointwise = CONVOLUTIONS[name]["kernel"] == (1, 1)
+    check(on_dsp, graph, values, "ea_pointwise" if pointwise else "ea_conv")

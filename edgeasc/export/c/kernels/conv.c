@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: 0BSD OR Apache-2.0 */
 /* Convolution with any kernel, one group: one output row of one channel at a time, eight values of it at once. */
-#include "ea_kernels.h"
+#include "ea_tile.h"
 
 enum { BLOCK = 8 };
 
@@ -83,8 +83,8 @@ static inline void ea_block(const int8_t *input, ea_shape in, const int8_t *weig
     sums[7] = s7;
 }
 
-void ea_conv(const int8_t *input, ea_shape in, int32_t input_zero_point, const int8_t *weights, ea_window window,
-             const ea_requant *requant, int8_t *output, ea_shape out)
+static void ea_plain(const int8_t *input, ea_shape in, int32_t input_zero_point, const int8_t *weights,
+                     ea_window window, const ea_requant *requant, int8_t *output, ea_shape out)
 {
     const ea_span inner = ea_inner(window, in.t, out.t);
     const int band_rows = out.f / requant->bands;
@@ -122,4 +122,67 @@ void ea_conv(const int8_t *input, ea_shape in, int32_t input_zero_point, const i
             }
         }
     }
+}
+
+#if EA_DSP
+static inline void ea_put(uint32_t *columns, int k, int pixel, int32_t value)
+{
+    const int16_t half = (int16_t)value;
+    const int word = (k / 4 * 2 + (k & 1)) * EA_SIX + pixel;
+    __builtin_memcpy((unsigned char *)(columns + word) + (k & 2), &half, sizeof half);
+}
+
+/* The column of one pixel: its inputs in the order of the weights, zero point taken off, 0 where it has none. */
+static void ea_gather(const int8_t *input, ea_shape in, int32_t zero, ea_window w, int row, int column,
+                      uint32_t *columns, int pixel)
+{
+    int k = 0;
+    for (int c = 0; c < in.c; c++)
+        for (int i = 0; i < w.kernel_f; i++) {
+            const int f = row + i * w.dilation_f;
+            const int8_t *line = input + ((int32_t)c * in.f + f) * in.t;
+            for (int j = 0, t = column; j < w.kernel_t; j++, t += w.dilation_t, k++)
+                ea_put(columns, k, pixel, f >= 0 && f < in.f && t >= 0 && t < in.t ? line[t] - zero : 0);
+        }
+    for (; k % 4; k++)
+        ea_put(columns, k, pixel, 0);
+}
+
+/* Rows of one band, as many tiles of six pixels at once as fit; the last of a row of pixels computes some again. */
+static void ea_tiled(const int8_t *input, ea_shape in, int32_t zero, const int8_t *weights, ea_window w,
+                     const ea_requant *requant, int band, int8_t *output, ea_shape out, int at_once)
+{
+    const int size = in.c * w.kernel_f * w.kernel_t, words = (size + 3) / 4 * EA_QUAD_WORDS;
+    const int32_t plane = (int32_t)out.f * out.t, start = plane / requant->bands * band;
+    const int32_t end = start + plane / requant->bands;
+    uint32_t columns[at_once * words];
+    for (int32_t p = start; p < end;) {
+        int tiles = ea_next_tiles(end - p, at_once);
+        if (tiles == 0) {
+            p = end - EA_SIX;
+            tiles = 1;
+        }
+        for (int i = 0; i < tiles * EA_SIX; i++) {
+            const int f = (int)((p + i) / out.t), t = (int)((p + i) % out.t);
+            ea_gather(input, in, zero, w, f * w.stride_f - w.pad_f, t * w.stride_t - w.pad_t,
+                      columns + i / EA_SIX * words, i % EA_SIX);
+        }
+        ea_tile_channels(columns, tiles, weights, size, requant, band, output + p, out.c, plane);
+        p += EA_SIX * tiles;
+    }
+}
+#endif
+
+void ea_conv(const int8_t *input, ea_shape in, int32_t input_zero_point, const int8_t *weights, ea_window window,
+             const ea_requant *requant, int8_t *output, ea_shape out)
+{
+#if EA_DSP
+    const int at_once = ea_tiles_at_once((in.c * window.kernel_f * window.kernel_t + 3) / 4);
+    if (at_once && (int32_t)out.f * out.t >= (int32_t)requant->bands * EA_SIX) {
+        for (int s = 0; s < requant->bands; s++)
+            ea_tiled(input, in, input_zero_point, weights, window, requant, s, output, out, at_once);
+        return;
+    }
+#endif
+    ea_plain(input, in, input_zero_point, weights, window, requant, output, out);
 }

@@ -72,6 +72,21 @@ static inline uint32_t ea_odd256(uint32_t bytes)
     return bytes & 0xFF00FF00u;
 }
 
+/* The low halves of two words, or their top halves, as the halves of one. */
+static inline uint32_t ea_lows(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    EA_INSTRUCTION("pkhbt %0, %1, %2, lsl #16", r, (a & 0xFFFFu) | b << 16, "r"(a), "r"(b));
+    return r;
+}
+
+static inline uint32_t ea_tops(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    EA_INSTRUCTION("pkhtb %0, %2, %1, asr #16", r, a >> 16 | (b & 0xFFFF0000u), "r"(a), "r"(b));
+    return r;
+}
+
 /* `halves` plus bytes 0 and 2, or 1 and 3. */
 static inline uint32_t ea_add_even(uint32_t halves, uint32_t bytes)
 {
