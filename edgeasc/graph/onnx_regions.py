@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     import onnx
 
 NAMES: dict[int, Axis] = {1: "C", 2: "F", 3: "T"}
+OPERATORS = (  # of which regions are made here
+    "Add", "Conv", "GlobalAveragePool", "MaxPool", "Mul", "Reciprocal", "ReduceMean", "Relu", "Sigmoid", "Sqrt", "Sub",
+)  # fmt: skip
+MOST_NODES = 100  # of a region that is searched for a foreign one
 
 
 class Region:
@@ -94,9 +98,24 @@ def match_region(region: Region, tensors: dict[str, QTensor], scale: np.float32,
     conv = _conv(region, tensors, scale)
     if conv is not None:
         return conv
-    last = region.producers.get(region.top)
-    what = f"{last.op_type} {last.name or region.top!r}" if last is not None else repr(region.top)
-    raise BadInput("ONNX", f"{what}, before QuantizeLinear {region.output!r}, is no operator of the integer graph")
+    why = f"before QuantizeLinear {region.output!r}, is no operator of the integer graph"
+    raise BadInput("ONNX", f"{_culprit(region)}, {why}; replace it, or run the file in ONNX Runtime")
+
+
+def _culprit(region: Region) -> str:
+    """The node that makes `region` foreign: the first from its end that no region of ours has, or else the last."""
+    waiting = [region.top]
+    found: list[tuple[onnx.NodeProto, str]] = []
+    while waiting and len(found) < MOST_NODES:
+        value = waiting.pop(0)
+        node = region.producers.get(value) if region.tensor(value) is None else None
+        if node is not None:
+            found.append((node, value))
+            waiting += node.input
+    if not found:
+        return repr(region.top)
+    node, value = next((pair for pair in found if pair[0].op_type not in OPERATORS), found[0])
+    return f"{node.op_type} {node.name or value!r}"
 
 
 def _binary(region: Region) -> Node | None:

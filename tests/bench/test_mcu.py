@@ -1,5 +1,13 @@
 """The firmware under emulation computes the reference's integers, counts the same every time, and fails in one line."""
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +22,9 @@ from edgeasc.bench.mcu.bench import bench_cores
 from edgeasc.bench.mcu.boards import BOARDS, Memory
 from edgeasc.bench.mcu.emulate import bench_emulated
 from edgeasc.cli import main
-from edgeasc.errors import BadInput, ResourceExhausted
+from edgeasc.errors import CheckFailed, ResourceExhausted
 from edgeasc.export.c.bundle import Bundle, bundle, write_bundle
+from edgeasc.files import sha256
 from edgeasc.graph.onnx_write import onnx_bytes
 from edgeasc.runtime.artefact import c_artefact
 
@@ -74,18 +83,61 @@ def test_a_network_too_large_for_the_emulator_is_refused_with_the_bytes(model, m
     tiny = Memory(0, 4096, 0x21000000, 4096)
     monkeypatch.setitem(BOARDS, "cortex-m4", replace(BOARDS["cortex-m4"], memory=tiny, largest=tiny))
     document = bench_cores([model], ["cortex-m4"])
-    assert document["exit_code"] == BadInput.exit_code and "overflowed by" in document["results"][0]["error"]
+    why = document["results"][0]["error"]
+    assert document["exit_code"] == CheckFailed.exit_code and "B more FLASH" in why and "an arena of" in why
 
 
-def test_firmware_that_hangs_is_ended():
+def hanging() -> Bundle:
     text = layer(0.1)
-    hanging = text.files["scene.c"].replace(
-        "int8_t *const a = arena;", "int8_t *volatile a = arena; for (;;) a = arena;"
-    )
+    before = "int8_t *const a = arena;"
+    loop = text.files["scene.c"].replace(before, "int8_t *volatile a = arena; for (;;) a = arena;")
+    return replace(text, files={**text.files, "scene.c": loop})
+
+
+def emulators_under(folder: Path) -> list[int]:
+    """Processes of the emulator that work below `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if "qemu" in (process / "comm").read_text() and str(folder) in os.readlink(process / "cwd"):
+                found.append(int(process.name))
+    return found
+
+
+def test_firmware_that_hangs_is_ended_and_leaves_no_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     values = random_int8(np.random.default_rng(6), 1, 64, 4, 16)
-    broken = replace(text, files={**text.files, "scene.c": hanging})
     with pytest.raises(ResourceExhausted, match="no end within 2 s"):
-        bench_emulated(c_artefact(broken), "cortex-m4", values, timeout=2.0)
+        bench_emulated(c_artefact(hanging()), "cortex-m4", values, timeout=2.0)
+    assert emulators_under(tmp_path) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_an_emulator_that_hangs_ends_with_the_command(tmp_path, how):
+    text = hanging()
+    digests = {name: sha256(content.encode()) for name, content in text.files.items()}
+    write_bundle(replace(text, facts={**text.facts, "files": digests}), tmp_path / "c")
+    program = (
+        "import sys\n"
+        "import edgeasc.export.c.genuine as genuine\n"
+        "genuine.check_genuine = lambda bundle: None\n"
+        "from edgeasc.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    command = [sys.executable, "-c", program, "bench", str(tmp_path / "c"), "--target", "qemu:cortex-m4"]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.DEVNULL) as process:
+        assert until(lambda: emulators_under(tmp_path))
+        process.send_signal(how)
+        process.wait(20)
+        assert until(lambda: not emulators_under(tmp_path))
+
+
+def until(holds: Callable[[], object], seconds: float = 60.0) -> bool:
+    """Whether `holds` comes to hold in time."""
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return bool(holds())
 
 
 def test_firmware_that_faults_is_named():
@@ -105,6 +157,18 @@ def test_an_absent_tool_is_a_row_that_names_its_package(model, monkeypatch, prog
     monkeypatch.setattr("shutil.which", lambda name: None if name == program else real(name))
     document = bench_cores([model], ["cortex-m4"])
     assert document["exit_code"] == 4 and f"apt-get install {package}" in document["results"][0]["error"]
+
+
+def test_an_operator_that_c_lacks_is_named_with_its_node_and_what_to_do(tmp_path, capsys):
+    import onnx
+
+    foreign = onnx.load_from_string(onnx_bytes(bcresnet("int8")))
+    next(node for node in foreign.graph.node if node.op_type == "Conv").op_type = "LSTM"
+    (tmp_path / "m.onnx").write_bytes(foreign.SerializeToString())
+    code = main(["bench", str(tmp_path / "m.onnx"), "--target", "qemu:cortex-m4"])
+    said = capsys.readouterr()
+    assert code == 3 and said.out == "" and said.err.count("\n") == 1
+    assert "LSTM 'stem/float'" in said.err and "replace it, or run the file in ONNX Runtime" in said.err
 
 
 def test_a_tflite_file_has_no_c_and_is_refused(tmp_path):

@@ -69,15 +69,20 @@ class Prepared:
         return {"equal": int((outputs == self.expected).all(axis=1).sum()), "source": self.source}
 
 
-def prepare(path: Path, clips: int) -> Prepared:
+def prepare(path: Path, clips: int, stored: bool = False) -> Prepared:
     """The model at `path` as C, with `clips` seeded inputs.
+
+    Args:
+        stored: where an exported folder has both `model.onnx` and `c/`, take its C instead of writing it again.
 
     Raises:
         BadInput: it has no C, or C that is none of ours: firmware under emulation can read and write files here.
     """
     artefact = read_artefact(path)
     if artefact.kind == "onnx":
-        return _from_graph(artefact, clips)
+        found = _from_graph(artefact, clips)
+        folder = path / "c"
+        return replace(found, artefact=read_artefact(folder), source="file") if stored and folder.is_dir() else found
     if artefact.kind != "c":
         raise BadInput("bench", f"a {artefact.kind} model has no C; give its quantised .onnx or its run", path)
     from edgeasc.export.c.bundle import parse_payload

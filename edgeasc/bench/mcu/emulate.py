@@ -65,7 +65,7 @@ def run_emulator(firmware: Firmware, board: Board, timeout: float) -> None:
         raise MissingDependency(EMULATOR, f"not installed; {INSTALL}")
     folder = firmware.elf.parent
     command = [
-        emulator, "-M", board.machine, "-nographic", "-monitor", "none", "-serial", "none",
+        *_ends_with_us(), emulator, "-M", board.machine, "-nographic", "-monitor", "none", "-serial", "none",
         "-semihosting-config", "enable=on,target=native", "-icount", "shift=0", "-kernel", firmware.elf.name,
     ]  # fmt: skip
     try:
@@ -76,6 +76,12 @@ def run_emulator(firmware: Firmware, board: Board, timeout: float) -> None:
         what = "the firmware faulted" if done.returncode == FAULT_STATUS else f"exit code {done.returncode}"
         last = done.stderr.decode(errors="replace").strip().splitlines()
         raise ResourceExhausted(EMULATOR, f"{board.name}: {what}{f' ({last[-1][:200]})' if last else ''}")
+
+
+def _ends_with_us() -> list[str]:
+    """What to put before a command so that it dies even where we are killed at once, on Linux with util-linux."""
+    keeper = shutil.which("setpriv")
+    return [keeper, "--pdeathsig", "KILL"] if keeper else []
 
 
 def _read(folder: Path, clips: int, classes: int, board: Board) -> Emulation:
@@ -95,7 +101,7 @@ def bench_emulated(
     """The row of one C artefact on the emulated core `name`, and its integers [n, classes].
 
     Raises:
-        UsageError: no such core. MissingDependency: no cross compiler or emulator. BadInput: it does not fit.
+        UsageError: no such core. MissingDependency: no cross compiler or emulator. CheckFailed: it does not fit.
         ResourceExhausted: the emulation failed.
     """
     board, bundle = find_board(name), parse_payload(artefact.payload)

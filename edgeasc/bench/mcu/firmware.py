@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from edgeasc.bench.mcu.boards import Board, Memory
-from edgeasc.errors import BadInput, MissingDependency
+from edgeasc.errors import BadInput, CheckFailed, MissingDependency
 from edgeasc.export.c.bundle import Bundle
 from edgeasc.export.c.source import ROUNDING
 
@@ -18,6 +19,7 @@ COMPILER = "arm-none-eabi-gcc"
 INSTALL = "apt-get install gcc-arm-none-eabi"
 STACK_BYTES = 8192
 BUILD_SECONDS = 120.0
+_OVERFLOW = re.compile(r"region `(FLASH|RAM)' overflowed by (\d+) bytes")
 FOLDER, MAIN, STARTUP = "firmware", "main.c", "startup.c"
 
 
@@ -46,7 +48,8 @@ def build(bundle: Bundle, board: Board, folder: Path, optimise: str = "speed", m
     """Compile and link `bundle` in `folder` for the chip of `board`, or else for all memory that the emulator has.
 
     Raises:
-        MissingDependency: no cross compiler. BadInput: too large even for the emulator, or C that does not compile.
+        MissingDependency: no cross compiler. CheckFailed: too large even for the emulator. BadInput: C that does not
+            compile.
     """
     compiler = shutil.which(COMPILER)
     if compiler is None:
@@ -63,11 +66,20 @@ def build(bundle: Bundle, board: Board, folder: Path, optimise: str = "speed", m
         if done.returncode == 0:
             return Firmware(elf, memory, memory == board.memory, _sections(elf), _version(compiler))
         complaint = done.stderr
-        if "overflowed" not in complaint:
+        if not _OVERFLOW.search(complaint):
             break
-    lines = [line.strip() for line in complaint.splitlines() if "error" in line or "overflowed" in line]
-    why = lines[0].rsplit(": ", 1)[-1] if lines else "the compiler refuses it"
-    raise BadInput("firmware", f"{board.name}: {why}")
+    if beyond := _OVERFLOW.findall(complaint):
+        raise CheckFailed("firmware", f"{board.name}: {_too_large(beyond, bundle, board)}")
+    lines = [line.strip() for line in complaint.splitlines() if "error" in line]
+    raise BadInput("firmware", f"{board.name}: {lines[0].rsplit(': ', 1)[-1] if lines else 'the compiler refuses it'}")
+
+
+def _too_large(beyond: list[tuple[str, str]], bundle: Bundle, board: Board) -> str:
+    """What is missing, and what the network needs."""
+    missing = " and ".join(f"{int(count):,} B more {region}" for region, count in beyond)
+    needs = f"constants of {bundle.facts['constant_bytes']:,} B and an arena of {bundle.facts['arena_bytes']:,} B"
+    sizes = f"{board.largest.flash_bytes:,} B flash and {board.largest.ram_bytes:,} B RAM"
+    return f"needs {missing} than the emulator's {sizes}; {needs}"
 
 
 def _compile(

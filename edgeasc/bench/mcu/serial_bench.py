@@ -37,7 +37,8 @@ def bench_boards(
     """Cycles, flash and RAM of every model on the board at every port.
 
     Args:
-        paths: as `bench_cores` takes them; the board has to run the firmware of that very C.
+        paths: as `bench_cores` takes them; the board has to run the firmware of that very C. Of an exported folder it
+            is the C that lies there, with the reference's logits of its `model.onnx`.
         ports: devices such as `/dev/ttyACM0`. baud: of the line. clips: seeded inputs that are run.
         timeout: seconds for one inference. answer_seconds: for any other answer, before it is asked for again.
 
@@ -47,7 +48,7 @@ def bench_boards(
     """
 
     def ask(path: Path, name: str) -> dict[str, Any]:
-        found = prepare(path, clips)
+        found = prepare(path, clips, stored=True)
         with contextlib.closing(connect(name, baud)) as port:
             link = SerialLink(port, name, answer_seconds=answer_seconds, run_seconds=timeout)
             return _measure(found, path, name, link)

@@ -26,7 +26,7 @@ ifeq ($(ROUNDING),)
 $(error $(MODEL)/Makefile does not say how the network rounds (-DEA_ROUNDING))
 endif
 
-NETWORK := $(filter-out $(MODEL)/$(PREFIX)_host.c,$(wildcard $(MODEL)/*.c))
+NETWORK := $(filter-out %_host.c,$(wildcard $(MODEL)/*.c))
 SERVER := $(addprefix $(FIRMWARE)/,startup.c serial/server.c serial/frame.c serial/counter.c boards/$(BOARD).c)
 OBJECTS := $(patsubst $(MODEL)/%.c,$(BUILD)/network/%.o,$(NETWORK)) \
 	$(patsubst $(FIRMWARE)/%.c,$(BUILD)/server/%.o,$(SERVER))
