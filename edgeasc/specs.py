@@ -14,7 +14,15 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from edgeasc.errors import BadInput, UsageError
 
@@ -54,6 +62,16 @@ class LogMel(Spec):
     f_max: float = 8000.0  # Hz
     mel_scale: Literal["slaney", "htk"] = "slaney"
     log_floor: float = Field(1e-6, gt=0.0)  # added to the mel power before the logarithm
+    # integer: the numbers of the C front end, for networks that will hear through it
+    arithmetic: Literal["float", "integer"] = "float"
+
+    @model_serializer(mode="wrap")
+    def _without_defaults_of_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Float front ends are written, and hence hashed, as they were before there was another."""
+        document: dict[str, Any] = handler(self)
+        if self.arithmetic == "float":
+            document.pop("arithmetic", None)
+        return document
 
     @model_validator(mode="after")
     def _consistent(self) -> LogMel:
@@ -66,6 +84,10 @@ class LogMel(Spec):
     def n_frames(self, n_samples: int) -> int:
         """Frames of a centred transform of `n_samples` samples."""
         return 1 + n_samples // self.hop_length
+
+    def with_arithmetic(self, arithmetic: Literal["float", "integer"]) -> LogMel:
+        """The same front end, computed otherwise."""
+        return self.model_copy(update={"arithmetic": arithmetic})
 
     @property
     def silence(self) -> float:

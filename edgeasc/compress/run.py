@@ -157,8 +157,10 @@ def run_clips(run: Run, dataset: Dataset, labels: Sequence[str]) -> dict[str, tu
 def _resolved(recipe: Recipe, request: Request) -> Recipe:
     """The recipe of the compression: the parent's or the one asked for, in the form asked for."""
     wanted = request.recipe or recipe
-    if (wanted.model, wanted.features, wanted.data) != (recipe.model, recipe.features, recipe.data):
-        raise UsageError("compress", "[model], [features] and [data] are the trained run's and cannot change")
+    heard = wanted.features.with_arithmetic(recipe.features.arithmetic)
+    if (wanted.model, heard, wanted.data) != (recipe.model, recipe.features, recipe.data):
+        why = "[model], [features] but its arithmetic, and [data] are the trained run's and cannot change"
+        raise UsageError("compress", why)
     if request.form is not None:
         wanted = wanted.model_copy(update={"quantize": wanted.quantize.model_copy(update={"form": request.form})})
     return wanted

@@ -16,6 +16,7 @@ to it within 1e-4 log units. Four steps differ from the textbook, not in their r
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -194,8 +195,16 @@ def log_mel(waveform: NDArray[np.float32], spec: LogMel) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=8)
-def front_end(spec: LogMel) -> LogMelFrontEnd:
-    """The (cached) front end of `spec`."""
+def front_end(spec: LogMel) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """The (cached) front end of `spec`: this one, or the integer one where the spec says so.
+
+    Raises:
+        BadInput: an integer front end that the integers cannot do.
+    """
+    if spec.arithmetic == "integer":
+        from edgeasc.features.integer import integer_front_end
+
+        return integer_front_end(spec)
     return LogMelFrontEnd(spec)
 
 

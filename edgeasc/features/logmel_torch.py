@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from edgeasc.errors import UsageError
 from edgeasc.features.filterbank import hann_window, mel_matrix
 from edgeasc.specs import LogMel
 
@@ -21,6 +22,10 @@ class LogMelLayer(nn.Module):
 
     def __init__(self, spec: LogMel) -> None:
         super().__init__()
+        if spec.arithmetic != "float":
+            raise UsageError(
+                "front end", "the torch twin is a float one; a network that hears waveforms has no integer one"
+            )
         self.spec = spec
         # Recomputed from the spec, so not part of a checkpoint.
         self.register_buffer("window", torch.from_numpy(hann_window(spec)), persistent=False)

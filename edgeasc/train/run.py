@@ -144,8 +144,10 @@ def load_teacher(path: Path, recipe: Recipe, labels: Sequence[str]) -> nn.Module
     network, other, known = load_network(path)
     if list(known) != list(labels):
         raise UsageError("teacher", f"knows the labels {', '.join(known)}, the student {', '.join(labels)}", path)
-    if other.features != recipe.features:
-        mine, its = recipe.features.model_dump(), other.features.model_dump()
+    # Float and integer features of the same sound are a hundredth of a log unit apart: one can teach the other.
+    my_features, its_features = (one.features.with_arithmetic("float") for one in (recipe, other))
+    if its_features != my_features:
+        mine, its = my_features.model_dump(), its_features.model_dump()
         differing = ", ".join(f"{key} {its[key]} instead of {mine[key]}" for key in mine if mine[key] != its[key])
         raise UsageError("teacher", f"its front end differs from the student's: {differing}", path)
     return network

@@ -13,12 +13,14 @@ from edgeasc.compress.run import Request, compress_run
 from edgeasc.data.calibration import read_calibration, select_calibration, write_calibration
 from edgeasc.data.clips import Dataset
 from edgeasc.errors import BadInput, CheckFailed, UsageError
+from edgeasc.features.integer import IntegerFrontEnd, pcm16
 from edgeasc.graph.count import count
 from edgeasc.graph.onnx_read import read_onnx
 from edgeasc.graph.reference import Reference
 from edgeasc.runs import Run
+from edgeasc.specs import LogMel
 from edgeasc.train.progress import Progress
-from edgeasc.train.run import train_run
+from edgeasc.train.run import clip_arrays, train_run
 from edgeasc.train.weights import read_tensors
 
 SHORT = {"prune": {"epochs": 2}, "quantize": {"epochs": 2, "exact_epochs": 1}, "data": {"validation": 0.0}}
@@ -145,6 +147,17 @@ def test_another_front_end_is_refused(trained: Path, tmp_path: Path) -> None:
     changed = recipe(**SHORT, features={"hop_length": 200})
     with pytest.raises(UsageError, match="cannot change"):
         compress_run(trained, tones()[0], tmp_path / "out", Request(budget=1100, recipe=changed))
+
+
+def test_a_float_network_is_compressed_to_the_integer_front_end(trained: Path, tmp_path: Path) -> None:
+    dataset, parts = tones()
+    wanted = recipe(**SHORT, features={"arithmetic": "integer"})
+    done = compress_run(trained, dataset, tmp_path / "out", Request(sparsity=0.0, recipe=wanted))
+    said = LogMel.model_validate_json(done.graph.metadata["edgeasc.features"])
+    assert said == wanted.features and said.arithmetic == "integer"
+    heard = clip_arrays(dataset, parts.train, Run(done.run.path).recipe()).features
+    levels = IntegerFrontEnd(said).levels(pcm16(dataset.waveform(parts.train[0], said.sample_rate)))
+    assert np.array_equal(heard[0, 0] * 1024, levels)
 
 
 def test_an_unknown_engine_is_refused(trained: Path, tmp_path: Path) -> None:

@@ -113,6 +113,20 @@ def test_the_logarithm_is_within_a_twentieth_of_a_level(values):
     assert np.abs(found - np.log(np.array(values, np.float64))).max() < 0.05 / 1024
 
 
+def test_a_spec_that_says_integer_is_heard_so_everywhere():
+    spec = SPECS[2].with_arithmetic("integer")
+    sound = np.random.default_rng(2).normal(0, 0.1, 4000).astype(np.float32)
+    assert np.array_equal(log_mel(sound, spec), integer_log_mel(sound, SPECS[2]))
+    assert not np.array_equal(log_mel(sound, spec), log_mel(sound, SPECS[2]))
+
+
+def test_float_specs_are_written_and_hashed_as_before_there_were_integers():
+    spec = LogMel(n_mels=64)
+    assert "arithmetic" not in spec.model_dump_json() and spec.digest == "d6c5b786f2ad9625"
+    integer = spec.with_arithmetic("integer")
+    assert LogMel.model_validate_json(integer.model_dump_json()) == integer and integer.digest != spec.digest
+
+
 def test_waveforms_become_16_bits_as_files_are_read():
     steps = np.array([-32768, 32768, 0.5, 1.5, 200_000], np.float32)
     assert pcm16(steps / np.float32(32768)).tolist() == [
