@@ -1,8 +1,8 @@
 """The networks and inputs of the benchmarks of generated C: BC-ResNet-Mod for one second of audio, in both forms.
 
 With runs (`--network c80=RUN`): the compressed run's own integers in its own form, and in the other form the same
-pruned weights with ranges observed on the clips, without training on the grid. Without: seeded weights, pruned by magnitude,
-calibrated on the clips; c=10 unpruned, c=80 at 89 % of zeros. Clips are crops of one second from real recordings
+pruned weights with ranges observed on the clips, without training on the grid. Without: seeded weights, pruned by
+magnitude, calibrated on the clips; c=10 unpruned, c=80 at 89 % of zeros. Clips are crops of one second from real recordings
 (`--data`, ESC-50 layout) or built-in scenes; random inputs are those of the parity report.
 """
 

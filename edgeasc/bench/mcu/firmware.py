@@ -64,7 +64,7 @@ def build(bundle: Bundle, board: Board, folder: Path, optimise: str = "speed", m
     for memory in (board.memory, board.largest):
         done = _compile(compiler, bundle, board, memory, folder, optimise, main)
         if done.returncode == 0:
-            return Firmware(elf, memory, memory == board.memory, _sections(elf), _version(compiler))
+            return Firmware(elf, memory, memory == board.memory, sections(elf), _version(compiler))
         complaint = done.stderr
         if not _OVERFLOW.search(complaint):
             break
@@ -105,7 +105,8 @@ def _compile(
     )  # fmt: skip
 
 
-def _sections(elf: Path) -> dict[str, int]:
+def sections(elf: Path) -> dict[str, int]:
+    """Bytes of every section of a linked image by name."""
     done = subprocess.run(
         ["arm-none-eabi-size", "-A", elf.name], cwd=elf.parent, capture_output=True, text=True, timeout=60, check=True
     )
