@@ -5,7 +5,9 @@
 For each network (see c_networks.py), form `int8`, one second of audio: every generator's C as firmware for one core,
 same compiler, same flags (-O3), counted instruction by instruction under emulation, its integers held against the numpy
 reference. `dense` is our own C with every layer's weights stored whole. RAM is what a run touches: arena and stack; emx
-keeps every tensor on the stack. The front end is left out. Flash is the whole firmware, with some 2 kB that reads inputs and counts.
+keeps every tensor on the stack. The front end is left out. Flash is the whole firmware, with some 2 kB that reads
+inputs and counts. emx computes the quantised graph partly in float, as ONNX Runtime does, so that its integers are not
+the reference's; how far they lie from ONNX Runtime's is told beside.
 Writes benchmarks/results/<date>-c-compare.json and .md.
 """
 
@@ -35,7 +37,8 @@ from edgeasc.export.c.bundle import Bundle, bundle
 from edgeasc.export.tflite import tflite_bytes
 from edgeasc.files import write_json, write_text
 from edgeasc.graph.count import count
-from edgeasc.runtime.artefact import c_artefact, tflite_artefact
+from edgeasc.graph.onnx_write import onnx_bytes
+from edgeasc.runtime.artefact import c_artefact, onnx_artefact, tflite_artefact
 from edgeasc.runtime.runner import open_runner
 from edgeasc.tables import Block, Table, as_markdown
 
@@ -112,7 +115,16 @@ def emx(network: Network, kind: str, core: str, expected: NDArray[np.int8], time
         "fits": "the emulator's own memory",
         "layers": c_emx.by_node(found),
         **agreement(found.emulation.outputs, expected),
+        "steps_from_onnxruntime": agreement(found.emulation.outputs, onnxruntime_integers(network))["max_steps"],
     }
+
+
+def onnxruntime_integers(network: Network) -> NDArray[np.int8]:
+    """The network's logits in ONNX Runtime on the output's grid, no operator fused."""
+    artefact, output = onnx_artefact(onnx_bytes(network.graph)), network.graph[network.graph.output]
+    with open_runner(artefact, "onnxruntime", optimisation="disable") as runner:
+        logits = runner.predict(network.clips)
+    return (np.rint(logits / np.float32(output.scale)) + output.zero_point).astype(np.int8)
 
 
 def tflm(network: Network, expected: NDArray[np.int8], timeout: float) -> Row:
@@ -138,7 +150,9 @@ def measured(options: argparse.Namespace, network: Network) -> dict[str, Any]:
     kinds = [kind for kind in c_emx.KINDS if kind not in options.without]
     rows = [
         ours(network, "edgeasc, dense", dense_bundle(network), options.core, expected, options.timeout),
-        ours(network, "edgeasc, sparse", bundle(network.graph, front_end=False), options.core, expected, options.timeout),
+        ours(
+            network, "edgeasc, sparse", bundle(network.graph, front_end=False), options.core, expected, options.timeout
+        ),
         *(emx(network, kind, options.core, expected, options.timeout) for kind in kinds),
         tflm(network, expected, options.timeout),
     ]
@@ -202,6 +216,8 @@ def _cells(row: Row) -> tuple[str, ...]:
 
     same = f"{row['equal']}/{row['runs']}"
     same += "" if row["equal"] == row["runs"] else f", at most {row['max_steps']} steps"
+    if "steps_from_onnxruntime" in row:
+        same += f"; {row['steps_from_onnxruntime']} from ONNX Runtime"
     per_mac = f"{row['per_mac']:.2f}" if "per_mac" in row else ""
     return (
         row["generator"], number("instructions"), per_mac, number("weight_bytes"), number("flash_bytes"),

@@ -2,8 +2,8 @@
 
 With runs (`--network c80=RUN`): the compressed run's own integers in its own form, and in the other form the same
 pruned weights with ranges observed on the clips, without training on the grid. Without: seeded weights, pruned by
-magnitude, calibrated on the clips; c=10 unpruned, c=80 at 89 % of zeros. Clips are crops of one second from real recordings
-(`--data`, ESC-50 layout) or built-in scenes; random inputs are those of the parity report.
+magnitude, calibrated on the clips; c=10 unpruned, c=80 at 89 % of zeros. Clips are crops of one second from real
+recordings (`--data`, ESC-50 layout) or built-in scenes; random inputs are those of the parity report.
 """
 
 from __future__ import annotations
@@ -152,7 +152,8 @@ def calibrated(network: nn.Module, form: Form, features: NDArray[np.float32]) ->
 
 def batches(features: NDArray[np.float32]) -> list[torch.Tensor]:
     """The clips in batches."""
-    return [torch.from_numpy(features[at : at + BATCH]) for at in range(0, CALIBRATION_BATCHES * BATCH, BATCH)]
+    most = min(len(features), CALIBRATION_BATCHES * BATCH)
+    return [torch.from_numpy(features[at : at + BATCH]) for at in range(0, most, BATCH)]
 
 
 def metadata(recipe: Recipe, dataset: Dataset) -> dict[str, str]:
