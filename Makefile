@@ -12,13 +12,17 @@ LATER := 3.12 3.13
 BASE_TESTS := tests/test_*.py tests/audit tests/cli tests/export tests/graph tests/runtime
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check gate base clean
+.PHONY: demo firmware-demo test check gate base clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PRECIOUS: .venv-base-%/ready
 
 demo: .venv-demo/ready
 	.venv-demo/bin/edgeasc demo
+
+# Ten clips through emulated Cortex-M4 firmware; needs gcc-arm-none-eabi and qemu-system-arm, no training packages.
+firmware-demo: .venv-firmware/ready
+	.venv-firmware/bin/python examples/firmware/hear_scenes.py
 
 test: check base
 
@@ -48,6 +52,11 @@ base-%:
 	.venv-demo/bin/python -m pip install -q -c constraints.txt -e '.[train,onnx,tflite,tflm]'
 	@touch $@
 
+.venv-firmware/ready: setup.cfg constraints.txt
+	$(PYTHON) -m venv .venv-firmware
+	.venv-firmware/bin/python -m pip install -q -c constraints.txt -e '.[audio]'
+	@touch $@
+
 .venv/ready: setup.cfg constraints.txt
 	@echo "setting up .venv with $(PYTHON) (some 4 GB, minutes)"
 	$(PYTHON) -m venv .venv
@@ -73,4 +82,4 @@ base-%:
 FORCE:
 
 clean:
-	rm -rf .venv .venv-demo .venv-base-* build dist edgeasc.egg-info
+	rm -rf .venv .venv-demo .venv-firmware .venv-base-* build dist edgeasc.egg-info

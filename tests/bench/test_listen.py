@@ -10,6 +10,7 @@ from graph_builder import bcresnet
 
 from edgeasc.bench.mcu import listen
 from edgeasc.bench.mcu.boards import BOARDS, find_board
+from edgeasc.bench.mcu.firmware import build
 from edgeasc.bench.mcu.listen import bench_listening, hear, stream_spec
 from edgeasc.cli import main
 from edgeasc.errors import BadInput
@@ -89,10 +90,11 @@ def test_a_front_end_that_hears_differently_fails(model, recording, monkeypatch)
     assert document["exit_code"] == 1 and row["front_end"]["equal_frames"] < row["front_end"]["frames"]
 
 
-def test_a_recording_short_of_a_scene_is_followed_by_silence():
+def test_a_recording_short_of_a_scene_is_followed_by_silence(tmp_path):
     text = bundle(network())
     samples = np.full(300, 9000, np.int16)
-    _, heard = hear(text, find_board("cortex-m4"), samples, "size")
+    board = find_board("cortex-m4")
+    heard = hear(text, board, build(text, board, tmp_path, "size", "listen.c"), samples)
     levels = IntegerFrontEnd(stream_spec(text)).levels(np.pad(samples, (0, 10_000)))[:, : len(heard.levels)]
     assert len(heard.logits) == 1 and np.array_equal(heard.levels.T, levels)
 
@@ -112,6 +114,13 @@ def test_the_command_names_the_scenes(model, recording, capsys):
     assert main([*arguments, "--format", "json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["results"]
     assert f"s  {row['scenes'][0]['label']}" in text
+
+
+def test_a_recording_that_is_none_leaves_the_others(model, recording, tmp_path):
+    (tmp_path / "noise.wav").write_bytes(b"RIFF but no more")
+    document = bench_listening([model], ["cortex-m4"], [tmp_path / "noise.wav", recording])
+    bad, good = document["results"]
+    assert document["exit_code"] == BadInput.exit_code and "noise.wav" in bad["error"] and good["equal"]
 
 
 def test_recordings_need_a_core(model, recording, capsys):

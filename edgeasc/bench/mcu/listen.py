@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,47 +61,54 @@ def bench_listening(
         and `exit_code`. Levels or logits that differ from the numpy reference make the exit code 1.
     """
     rows: list[dict[str, Any]] = []
+    recordings = list(map(Path, audio))
     for path in map(Path, paths):
         for core in cores:
-            for recording in map(Path, audio):
-                where = {"path": str(path), "audio": str(recording), "target": f"qemu:{core}"}
-                try:
-                    rows.append(where | listen(path, core, recording, optimise=optimise))
-                except EdgeascError as error:
-                    rows.append(where | {"error": str(error), "exit_code": error.exit_code})
+            where = {"path": str(path), "target": f"qemu:{core}"}
+            try:
+                rows += [where | row for row in listen(path, core, recordings, optimise=optimise)]
+            except EdgeascError as error:
+                rows.append(where | {"audio": "", "error": str(error), "exit_code": error.exit_code})
     failed = [int(row["exit_code"]) for row in rows if "error" in row]
     wrong = any("error" not in row and not row["equal"] for row in rows)
     code = failed[0] if failed else int(wrong)
     return {"schema": 1, "target": "qemu", "machine": describe_machine(), "results": rows, "exit_code": code}
 
 
-def listen(path: Path, core: str, recording: Path, *, optimise: str = "speed") -> dict[str, Any]:
-    """The row of one model, core and recording.
+def listen(path: Path, core: str, recordings: Iterable[Path], *, optimise: str = "speed") -> Iterator[dict[str, Any]]:
+    """The rows of one model on one core, built once; a recording that cannot be heard is a row that says so.
 
     Raises:
-        BadInput: no C, no front end in it, or no recording. MissingDependency: no compiler, no emulator, no reader.
-        ResourceExhausted: the emulation failed.
+        BadInput: no C, or no front end in it. MissingDependency: no compiler, no emulator.
     """
     from edgeasc.data.audio import load_audio
 
     board = find_board(core)
     text, graph, artefact = _prepare(path)
     spec = stream_spec(text, path)
-    samples = pcm16(load_audio(recording, spec.sample_rate))
-    firmware, heard = hear(text, board, samples, optimise)
-    return _row(text, graph, artefact, board, firmware, heard, spec, samples)
-
-
-def hear(text: Bundle, board: Board, samples: NDArray[np.int16], optimise: str) -> tuple[Firmware, Heard]:
-    """Run the stream of `text` on `samples`, followed by silence where they are short of the first scene."""
-    facts = text.facts
-    short = max(0, facts["front_end"]["scene_samples"] - samples.size)
     with tempfile.TemporaryDirectory(prefix="edgeasc-fw-") as place:
         firmware = build(text, board, Path(place), optimise, MAIN)
-        (Path(place) / "inputs.bin").write_bytes(np.pad(samples, (0, short)).astype("<i2").tobytes())
-        run_emulator(firmware, board, TIMEOUT)
-        shape = facts["front_end"]["features"]["n_mels"], int(np.prod(facts["output"]["shape"]))
-        return firmware, _read(Path(place), board, *shape)
+        for recording in recordings:
+            try:
+                samples = pcm16(load_audio(recording, spec.sample_rate))
+                heard = hear(text, board, firmware, samples)
+                row = _row(text, graph, artefact, board, firmware, heard, spec, samples)
+            except EdgeascError as error:
+                row = {"error": str(error), "exit_code": error.exit_code}
+            yield {"audio": str(recording)} | row
+
+
+def hear(text: Bundle, board: Board, firmware: Firmware, samples: NDArray[np.int16]) -> Heard:
+    """Run the stream of `text` on `samples`, followed by silence where they are short of the first scene.
+
+    Raises:
+        MissingDependency: no emulator. ResourceExhausted: the emulation failed.
+    """
+    facts, folder = text.facts, firmware.elf.parent
+    short = max(0, facts["front_end"]["scene_samples"] - samples.size)
+    (folder / "inputs.bin").write_bytes(np.pad(samples, (0, short)).astype("<i2").tobytes())
+    run_emulator(firmware, board, TIMEOUT)
+    return _read(folder, board, facts["front_end"]["features"]["n_mels"], int(np.prod(facts["output"]["shape"])))
 
 
 def _read(folder: Path, board: Board, mels: int, classes: int) -> Heard:
