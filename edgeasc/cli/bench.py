@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgeasc.cli.group import Verb
-from edgeasc.cli.options import FOLDER, threads_option
+from edgeasc.cli.options import FOLDER, optimise_option, threads_option
 from edgeasc.cli.pages import instruction_blocks, latency_blocks
 from edgeasc.cli.terminal import assumed, format_option, show
 from edgeasc.errors import UsageError
@@ -27,7 +27,7 @@ from edgeasc.errors import UsageError
 @click.option("--runs", type=click.IntRange(min=1), default=200, show_default=True, help="host, ssh: timed runs.")
 @click.option("--warmup", type=click.IntRange(min=0), default=20, show_default=True, help="host, ssh: runs before.")
 @click.option("--clips", type=click.IntRange(min=1), default=3, show_default=True, help="Elsewhere: inputs compared.")
-@click.option("--optimise", type=click.Choice(["speed", "size"]), default="speed", show_default=True, help="qemu: C.")
+@optimise_option("qemu")
 @click.option("--all-layers", is_flag=True, help="qemu, serial: the cost of every layer.")
 @click.option(
     "--baud", type=click.IntRange(min=300), default=115200, show_default=True, help="serial: the line's speed."
@@ -116,8 +116,9 @@ def command(
         blocks += listening_blocks(documents[-1])
     elif "qemu" in wanted:
         from edgeasc.bench.mcu.bench import bench_cores
+        from edgeasc.export.c.choice import parse_optimise
 
-        documents.append(bench_cores(models, wanted["qemu"], clips=clips, optimise=optimise))
+        documents.append(bench_cores(models, wanted["qemu"], clips=clips, optimise=parse_optimise(optimise)))
         blocks += instruction_blocks(documents[-1], all_layers)
     if "serial" in wanted:
         from edgeasc.bench.mcu.serial_bench import bench_boards

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgeasc.cli.group import Verb
-from edgeasc.cli.options import FOLDER, out_option, require_option, threads_option
+from edgeasc.cli.options import FOLDER, optimise_option, out_option, require_option, threads_option
 from edgeasc.cli.pages import parity_blocks
 from edgeasc.cli.terminal import assumed, format_option, show
 from edgeasc.tables import Table
@@ -18,6 +18,7 @@ from edgeasc.tables import Table
 @click.option("--onnx", is_flag=True, help="Write model.onnx.")
 @click.option("--tflite", is_flag=True, help="Write model.tflite.")
 @click.option("--c", "c_code", is_flag=True, help="Write c/, C99 without a runtime. Without any flag: ONNX and TFLite.")
+@optimise_option("--c")
 @click.option(
     "--front-end/--no-front-end", default=None, help="C: from 16-bit samples.  [default: where it can be had]"
 )
@@ -39,6 +40,7 @@ def command(
     onnx: bool,
     tflite: bool,
     c_code: bool,
+    optimise: str,
     front_end: bool | None,
     converter: str,
     data: Path | None,
@@ -60,6 +62,7 @@ def command(
       edgeasc export somebodys.onnx --tflite --data recordings --out build
     """
     from edgeasc.export.artefacts import export_artefacts
+    from edgeasc.export.c.choice import parse_optimise
     from edgeasc.export.parity import ParityFailed
 
     chosen = onnx or tflite or c_code
@@ -71,6 +74,7 @@ def command(
             onnx=onnx or not chosen,
             tflite=tflite or not chosen,
             c=c_code,
+            optimise=parse_optimise(optimise),
             front_end=front_end,
             converter=converter,  # type: ignore[arg-type]
             data=data,

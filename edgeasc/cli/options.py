@@ -23,6 +23,14 @@ def out_option(what: str) -> Decorator:
     return click.option("--out", type=FOLDER, required=True, help=what)
 
 
+def optimise_option(where: str) -> Decorator:
+    """`--optimise`, for the C that `where` writes."""
+    what = f"{where}: store weights in fewest bytes, for fewest instructions by a fitted model, or a sum of both."
+    return click.option(
+        "--optimise", type=click.Choice(["size", "speed", "balanced"]), default="balanced", show_default=True, help=what
+    )
+
+
 fold_option = click.option("--fold", type=int, help="The fold to test on, where the recordings have folds.")
 teacher_option = click.option("--teacher", type=FOLDER, help="A trained run whose answers are distilled.")
 set_option = click.option(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import edgeasc
 from edgeasc.errors import BadInput, UsageError
+from edgeasc.export.c.choice import DEFAULT, Optimise
 from edgeasc.export.folder import check_place, whole_folder
 from edgeasc.export.manifest import describe, write_manifest
 from edgeasc.export.parity import (
@@ -54,6 +55,7 @@ def export_artefacts(
     onnx: bool = True,
     tflite: bool = True,
     c: bool = False,
+    optimise: Optimise = DEFAULT,
     converter: Converter = "direct",
     data: Path | None = None,
     require: Collection[str] = (),
@@ -65,7 +67,8 @@ def export_artefacts(
 
     Args:
         source: a compressed run folder, or a quantised `.onnx` from any tool.
-        onnx, tflite, c: which artefacts. converter: who writes the TFLite; `tensorflow` needs that package.
+        onnx, tflite, c: which artefacts. optimise: how C stores weights.
+        converter: who writes the TFLite; `tensorflow` needs that package.
         data: recordings to take parity inputs from where the source brings none; without them they are seeded.
         require: runtimes that must be installed for parity. clips: how many inputs where the source brings none.
         front_end: C with the integer front end; None: where the model names one that C can do.
@@ -82,7 +85,7 @@ def export_artefacts(
     check_place(out)
     check_required(require)
     found = read_source(source)
-    artefacts = _artefacts(found, onnx, tflite, c, converter, front_end)
+    artefacts = _artefacts(found, onnx, tflite, optimise if c else None, converter, front_end)
     inputs = _inputs(found, data, clips)
     judges = compute_judges(found.graph, inputs)
     parity = measure_parity(found.graph.form, artefacts, inputs, judges, require=require, threads=threads)
@@ -156,16 +159,16 @@ def _write(artefact: Artefact, folder: Path) -> None:
 
 
 def _artefacts(
-    source: Source, onnx: bool, tflite: bool, c: bool, converter: Converter, front_end: bool | None = None
+    source: Source, onnx: bool, tflite: bool, c: Optimise | None, converter: Converter, front_end: bool | None = None
 ) -> list[Artefact]:
     """What goes into the folder, in memory."""
     found = [onnx_artefact(source.payload, source.path)] if onnx else []
     if tflite:
         found.append(tflite_artefact(tflite_payload(source.graph, converter)))
-    if c:
+    if c is not None:
         from edgeasc.export.c.bundle import bundle
 
-        found.append(c_artefact(bundle(source.graph, front_end)))
+        found.append(c_artefact(bundle(source.graph, front_end, optimise=c)))
     return found
 
 

@@ -155,10 +155,12 @@ def _generated_c(folder: Path, artefacts: list[Artefact], document: dict[str, An
         document["notes"].append(f"{C_FOLDER}/ is not run: without model.onnx its text cannot be derived")
         return []
     from edgeasc.export.c.bundle import bundle, plan_of, read_bundle
+    from edgeasc.export.c.choice import parse_optimise
     from edgeasc.export.c.frontend import asked_for
 
     stored = read_bundle(folder / C_FOLDER)
-    fresh = bundle(read_onnx(onnx.payload), asked_for(stored.facts), plan_of(stored.facts))
+    optimise = parse_optimise(str(stored.facts.get("optimise")))
+    fresh = bundle(read_onnx(onnx.payload), asked_for(stored.facts), plan_of(stored.facts), optimise)
     checks = [
         Check(f"{C_FOLDER}/{name} as derived from the ONNX file", digest, stored.facts["files"].get(name))
         for name, digest in fresh.facts["files"].items()

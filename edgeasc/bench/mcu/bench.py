@@ -13,20 +13,27 @@ from numpy.typing import NDArray
 from edgeasc.bench.machine import describe_machine
 from edgeasc.bench.mcu.emulate import bench_emulated
 from edgeasc.errors import BadInput, EdgeascError
+from edgeasc.export.c.choice import DEFAULT, Optimise
 from edgeasc.runtime.artefact import Artefact, c_artefact, read_artefact
 
 CLIPS = 3
 
 
 def bench_cores(
-    paths: Iterable[Path], cores: Iterable[str], *, clips: int = CLIPS, optimise: str = "speed", timeout: float = 120.0
+    paths: Iterable[Path],
+    cores: Iterable[str],
+    *,
+    clips: int = CLIPS,
+    optimise: Optimise = DEFAULT,
+    timeout: float = 120.0,
 ) -> dict[str, Any]:
     """Instructions, flash and RAM of every model on every emulated core.
 
     Args:
         paths: quantised `.onnx`, compressed runs or exported folders, whose C is written in memory; or folders of
             generated C, which are compiled as they are.
-        cores: names of `boards.BOARDS`. clips: seeded inputs that are run. timeout: seconds per emulation.
+        cores: names of `boards.BOARDS`. clips: seeded inputs that are run. optimise: how weights are
+            stored, and whether the compiler makes the code small. timeout: seconds per emulation.
 
     Returns:
         {schema, target, machine, results, exit_code}: rows with `instructions` and `equal` (clips whose integers are
@@ -47,8 +54,8 @@ def bench_cores(
     return {"schema": 1, "target": "qemu", "machine": describe_machine(), "results": rows, "exit_code": code}
 
 
-def _measure(path: Path, core: str, clips: int, optimise: str, timeout: float) -> dict[str, Any]:
-    found = prepare(path, clips)
+def _measure(path: Path, core: str, clips: int, optimise: Optimise, timeout: float) -> dict[str, Any]:
+    found = prepare(path, clips, optimise=optimise)
     row, outputs = bench_emulated(found.artefact, core, found.inputs, optimise=optimise, timeout=timeout)
     return row | found.judge(outputs)
 
@@ -69,7 +76,7 @@ class Prepared:
         return {"equal": int((outputs == self.expected).all(axis=1).sum()), "source": self.source}
 
 
-def prepare(path: Path, clips: int, stored: bool = False) -> Prepared:
+def prepare(path: Path, clips: int, stored: bool = False, optimise: Optimise = DEFAULT) -> Prepared:
     """The model at `path` as C, with `clips` seeded inputs.
 
     Args:
@@ -80,7 +87,7 @@ def prepare(path: Path, clips: int, stored: bool = False) -> Prepared:
     """
     artefact = read_artefact(path)
     if artefact.kind == "onnx":
-        found = _from_graph(artefact, clips)
+        found = _from_graph(artefact, clips, optimise)
         folder = path / "c"
         return replace(found, artefact=read_artefact(folder), source="file") if stored and folder.is_dir() else found
     if artefact.kind != "c":
@@ -95,7 +102,7 @@ def prepare(path: Path, clips: int, stored: bool = False) -> Prepared:
     return Prepared(artefact, inputs, None, "file")
 
 
-def _from_graph(artefact: Artefact, clips: int) -> Prepared:
+def _from_graph(artefact: Artefact, clips: int, optimise: Optimise) -> Prepared:
     from edgeasc.export.c.bundle import bundle
     from edgeasc.export.parity import random_inputs
     from edgeasc.graph.onnx_read import read_onnx
@@ -103,6 +110,6 @@ def _from_graph(artefact: Artefact, clips: int) -> Prepared:
 
     graph = read_onnx(artefact.payload)
     inputs = random_inputs(graph, clips).inputs
-    generated = replace(c_artefact(bundle(graph)), path=artefact.path)
+    generated = replace(c_artefact(bundle(graph, optimise=optimise)), path=artefact.path)
     expected = Reference(graph).run(inputs)[graph.output].reshape(len(inputs), -1)
     return Prepared(generated, inputs, expected, "written from model.onnx")

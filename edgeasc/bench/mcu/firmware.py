@@ -93,7 +93,7 @@ def _compile(
         "STACK_LENGTH": STACK_BYTES,
     }
     command = [
-        compiler, *board.flags, "-O3" if optimise == "speed" else "-Os", "-std=gnu99", "-Wall", "-Wextra",
+        compiler, *board.flags, "-Os" if optimise == "size" else "-O3", "-std=gnu99", "-Wall", "-Wextra",
         "-ffreestanding", "-ffunction-sections", "-fdata-sections", f"-DEA_ROUNDING={ROUNDING[bundle.facts['form']]}",
         "-include", f"{FOLDER}/count.h", "-I.", *bundle.chip_sources, *(f"{FOLDER}/{name}" for name in (main, STARTUP)),
         "-nostdlib", "-Wl,--gc-sections", "-T", f"{FOLDER}/link.ld",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeasc.errors import BadInput
+from edgeasc.export.c.choice import DEFAULT, Optimise
 from edgeasc.export.c.frontend import find_front_end, front_end_facts
 from edgeasc.export.c.lower import lower
 from edgeasc.export.c.memory import Layout, lay_out
@@ -44,21 +45,25 @@ class Bundle:
         return sorted(name for name in self.files if name.endswith(".c") and not name.endswith("_host.c"))
 
 
-def bundle(graph: IntegerGraph, front_end: bool | None = None, plan: Plan = ()) -> Bundle:
+def bundle(graph: IntegerGraph, front_end: bool | None = None, plan: Plan = (), optimise: Optimise = DEFAULT) -> Bundle:
     """The C folder of `graph`.
 
     Args:
         front_end: with the integer front end and its stream; None: where the model names one that C can do.
         plan: stretches that run in strips, which saves RAM.
+        optimise: what decides how weights are stored.
 
     Raises:
         BadInput: an operator that C has no kernel for, or a front end that is wanted and cannot be had.
     """
-    program = in_strips(lower(graph), graph, plan)
+    program = in_strips(lower(graph, optimise), graph, plan)
     layout = lay_out(program)
     front, why = find_front_end(program, front_end)
     files = c_files(program, layout, PREFIX, front)
-    facts = _facts(program, layout, count(graph), plan, files) | {"front_end": front_end_facts(front, layout, why)}
+    facts = _facts(program, layout, count(graph), plan, files) | {
+        "front_end": front_end_facts(front, layout, why),
+        "optimise": optimise,
+    }
     facts["bytes_by_role"]["front end"] = front.table_bytes if front else 0
     facts["constant_bytes"] += front.table_bytes if front else 0
     facts["arrays"] |= {array.name: array.role for array in (front.arrays if front else ())}

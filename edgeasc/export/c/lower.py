@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
 from edgeasc.export.c import fixed_point
+from edgeasc.export.c.choice import DEFAULT, Optimise, Pixels, choose
 from edgeasc.export.c.extent import Strided, shape3
 from edgeasc.export.c.fixed_point import Weighting
 from edgeasc.export.c.program import Array, CType, Port, Program, Step, Storage
 from edgeasc.export.c.requant import pack_requant
-from edgeasc.export.c.sparse import smallest
 from edgeasc.graph.count import macs
 from edgeasc.graph.kernels import conv, elementwise, reduce, resnorm, unary
 from edgeasc.graph.kernels.arrays import INT8_MIN, INT32_MAX
@@ -45,8 +45,8 @@ INT16_MAX = 2**15 - 1
 MOST_TAPS = 32  # of a depth-wise kernel, as in depthwise.c
 
 
-def lower(graph: IntegerGraph) -> Program:
-    """The program that computes `graph`.
+def lower(graph: IntegerGraph, optimise: Optimise = DEFAULT) -> Program:
+    """The program that computes `graph`; `optimise` decides how weights are stored.
 
     Raises:
         BadInput: an operator that C has no kernel for, by name, or numbers that its integers cannot hold.
@@ -54,7 +54,8 @@ def lower(graph: IntegerGraph) -> Program:
     for node in graph.nodes:
         check_window(node, "C export")
     steps = tuple(
-        replace(lower_node(node, graph, layer_name(index, node)), layer=index) for index, node in enumerate(graph.nodes)
+        replace(_lower_one(node, graph, layer_name(index, node), optimise), layer=index)
+        for index, node in enumerate(graph.nodes)
     )
     used = {name for node in graph.nodes for name in node.inputs}
     fixed = [t for t in graph.tensors.values() if t.data is not None and t.name in used]
@@ -68,6 +69,10 @@ def lower(graph: IntegerGraph) -> Program:
         constants=tuple(_array(constant_name(t.name), "int8_t", t.data, "constant") for t in fixed),
         metadata=dict(graph.metadata),
     )
+
+
+def _lower_one(node: Node, graph: IntegerGraph, name: str, optimise: Optimise) -> Step:
+    return _conv(node, graph, name, optimise) if isinstance(node, Conv) else lower_node(node, graph, name)
 
 
 @singledispatch
@@ -113,7 +118,7 @@ def _one(node: Node, graph: IntegerGraph) -> tuple[QTensor, QTensor]:
 
 
 @lower_node.register
-def _conv(node: Conv, graph: IntegerGraph, name: str) -> Step:
+def _conv(node: Conv, graph: IntegerGraph, name: str, optimise: Optimise = DEFAULT) -> Step:
     source, output = _one(node, graph)
     parameters = conv.conv_parameters(node, source, output, graph.form)
     _check_rounding(node, source, parameters)
@@ -126,14 +131,14 @@ def _conv(node: Conv, graph: IntegerGraph, name: str) -> Step:
     if node.groups != 1:
         raise BadInput("C export", f"{node.name}: {node.groups} groups; C has dense and depth-wise convolutions")
     if kernel == (1, 1) and plain:
-        return _pointwise(node, graph, name, parameters)
+        return _pointwise(node, graph, name, parameters, optimise)
     return _windowed(node, graph, name, parameters, "conv", "ea_conv")
 
 
 def _check_rounding(node: Conv, source: QTensor, parameters: conv.ConvParameters) -> None:
     """The kernels' fast forms hold accumulators below 2^30, one bit less than int32, and total shifts of at least 1."""
     bound = conv.accumulator_bound(node, source.zero_point)
-    if parameters.form == "int8" and bool(np.any((bound >= MOST_ACCUMULATED) & (parameters.shift <= 0))):
+    if bool(np.any((bound >= MOST_ACCUMULATED) & (parameters.shift <= 0))):
         raise BadInput("C export", f"{node.name}: accumulators of 2^30 or more; its weights or biases are too large")
     if parameters.form == "island" and bool(np.any(parameters.shift > 30)):
         raise BadInput("C export", f"{node.name}: an effective scale of 2^30 or more")
@@ -156,7 +161,7 @@ def _requant(
     return arrays, f"static const ea_requant r_{name} = {{{', '.join(map(str, numbers))}}};"
 
 
-def _pointwise(node: Conv, graph: IntegerGraph, name: str, parameters: conv.ConvParameters) -> Step:
+def _pointwise(node: Conv, graph: IntegerGraph, name: str, parameters: conv.ConvParameters, optimise: Optimise) -> Step:
     source, output = _one(node, graph)
     weights = node.weight[:, :, 0, 0]
     sums = weights.astype(np.int64).sum(axis=1)
@@ -164,7 +169,8 @@ def _pointwise(node: Conv, graph: IntegerGraph, name: str, parameters: conv.Conv
     if np.abs(bias).max(initial=0) > INT32_MAX:
         raise BadInput("C export", f"{node.name}: a bias with the input's zero point in it leaves int32")
     requant, record = _requant(node, source, name, parameters, bias)
-    stored = smallest(weights)
+    _, f, t = shape3(output)
+    stored = choose(weights, Pixels(f * t, parameters.multiplier.shape[0]), optimise)
     arrays = []
     if stored.index is not None:
         arrays.append(_array(f"i_{name}", "uint8_t", stored.index, "weights" if stored.values is None else "indices"))

@@ -21,17 +21,22 @@ Weights = NDArray[np.int8]
 LARGEST_GAP = 255
 SKIP = 15
 LONG_ROW = 255
+MOST_PAIRS = 256  # as in ea_sparse.h
 MOST_COLUMNS = 65_535
 
 
 @dataclass(frozen=True)
 class Stored:
-    """Weights in one storage. `index` is beside `values`, or holds them too where there are none."""
+    """Weights in one storage. `index` is beside `values`, or holds them too where there are none.
+
+    `steps`: weights of a dense layer, else its (gap, value) pairs, which the kernels walk through for every pixel.
+    """
 
     storage: Storage
     values: Weights | None = field(repr=False)
     index: NDArray[np.uint8] | None = field(repr=False)
     index_bytes: int
+    steps: int = 0
 
     @property
     def bytes(self) -> int:
@@ -77,30 +82,44 @@ def count_nonzero(ctype: str, numbers: NDArray[np.int64], c_out: int) -> int:
 
 
 def storages(weights: Weights) -> list[Stored]:
-    """`weights` [c_out, c_in] in every storage that can hold them, dense first."""
-    return [build(weights) for build in _STORES.values() if build is _dense or weights.shape[1] <= MOST_COLUMNS]
+    """`weights` [c_out, c_in] in every storage that can hold them, dense first.
 
-
-def smallest(weights: Weights) -> Stored:
-    """The storage with the fewest bytes; of equal ones the simplest to read."""
-    return min(storages(weights), key=lambda stored: stored.bytes)
+    The kernels unpack a row of `nibble` and `bitmap` into room for `MOST_PAIRS`.
+    """
+    found = [_dense(weights)]
+    if weights.shape[1] <= MOST_COLUMNS:
+        found.append(_delta8(weights))
+    if max((_pairs_of(row) for row in weights), default=0) <= MOST_PAIRS:
+        found += [_nibble(weights), _bitmap(weights)]
+    return found
 
 
 def _dense(weights: Weights) -> Stored:
-    return Stored("dense", weights.ravel(), None, 0)
+    return Stored("dense", weights.ravel(), None, 0, weights.size)
 
 
 def _delta8(weights: Weights) -> Stored:
     stream: list[int] = []
+    steps = 0
     for values in weights:
         pairs: list[int] = []
-        at = 0
-        for column in np.flatnonzero(values).tolist():
-            gap, at = column - at, column
+        for column, gap in _gaps(values):
             bridges = max(0, gap - 1) // LARGEST_GAP
             pairs += [LARGEST_GAP, 0] * bridges + [gap - LARGEST_GAP * bridges, int(values[column]) & 0xFF]
         stream += _length(len(pairs) // 2) + pairs
-    return Stored("delta8", None, np.array(stream, np.uint8), len(stream) - int(np.count_nonzero(weights)))
+        steps += len(pairs) // 2
+    return Stored("delta8", None, np.array(stream, np.uint8), len(stream) - int(np.count_nonzero(weights)), steps)
+
+
+def _gaps(values: Weights) -> list[tuple[int, int]]:
+    """Column of every weight that is not zero, and how far it lies behind the last one (the first: behind column 0)."""
+    columns = np.flatnonzero(values)
+    return list(zip(columns.tolist(), np.diff(columns, prepend=0).tolist(), strict=True))
+
+
+def _pairs_of(values: Weights) -> int:
+    """(gap, value) pairs of a row, bridges of long gaps included."""
+    return sum(1 + max(0, gap - 1) // LARGEST_GAP for _, gap in _gaps(values))
 
 
 def _nibble(weights: Weights) -> Stored:
@@ -108,18 +127,20 @@ def _nibble(weights: Weights) -> Stored:
     for values in weights:
         nibbles: list[int] = []
         at = 0
-        for column in np.flatnonzero(values).tolist():
+        for column, _ in _gaps(values):
             gap, at = column - at, column + 1
             nibbles += [SKIP] * (gap // SKIP) + [gap % SKIP]
         nibbles += [SKIP] * (len(nibbles) % 2)  # without a weight behind it
         packed = [low + 16 * high for low, high in zip(nibbles[::2], nibbles[1::2], strict=True)]
         stream += _length(len(packed)) + packed
-    return Stored("nibble", weights[weights != 0], np.array(stream, np.uint8), len(stream))
+    return Stored(
+        "nibble", weights[weights != 0], np.array(stream, np.uint8), len(stream), sum(map(_pairs_of, weights))
+    )
 
 
 def _bitmap(weights: Weights) -> Stored:
     index = np.packbits(weights != 0, axis=1).ravel()
-    return Stored("bitmap", weights[weights != 0], index, index.size)
+    return Stored("bitmap", weights[weights != 0], index, index.size, sum(map(_pairs_of, weights)))
 
 
 _STORES: dict[Storage, Callable[[Weights], Stored]] = {

@@ -66,7 +66,7 @@ def test_a_pointwise_layer_equals_the_reference_in_every_storage(compiled, monke
     kept = np.array([0.0, 0.01, 0.02, 0.3, 0.6, 1.0]).reshape(6, 1, 1, 1)
     node.weight[rng.random(node.weight.shape) >= kept] = 0
     values = random_int8(rng, 5, 300, 2, 13)
-    monkeypatch.setattr("edgeasc.export.c.lower.smallest", lambda weights: store(weights, storage))
+    monkeypatch.setattr("edgeasc.export.c.lower.choose", lambda weights, *_: store(weights, storage))
     assert lower(graph).steps[0].storage == storage
     assert np.array_equal(compiled(graph, values), run(graph, values)[graph.output].reshape(5, -1))
 
@@ -78,7 +78,7 @@ def test_sparse_rows_of_any_length_equal_the_reference(compiled, monkeypatch, st
     graph = random_conv(rng, shape, 5, (1, 1))
     graph.nodes[0].weight[rng.random((5, 20, 1, 1)) >= 0.4] = 0
     values = random_int8(rng, 5, *shape)
-    monkeypatch.setattr("edgeasc.export.c.lower.smallest", lambda weights: store(weights, storage))
+    monkeypatch.setattr("edgeasc.export.c.lower.choose", lambda weights, *_: store(weights, storage))
     assert np.array_equal(compiled(graph, values), run(graph, values)[graph.output].reshape(5, -1))
 
 

@@ -5,59 +5,32 @@
 
 enum { SKIP = 15 };
 
-static inline ea_eight ea_walk_nibble(const int8_t *input, int32_t plane, ea_row row)
+/* The row of `bytes` bytes; returns the values behind its own. */
+static const int8_t *ea_unpack_nibbles(const uint8_t *nibbles, int bytes, const int8_t *values, ea_unpacked *row)
 {
-    ea_eight sums = {0, 0, 0, 0, 0, 0, 0, 0};
-    const int8_t *value = row.values;
-    for (int i = 0; i < row.length; i++) {
-        const int low = row.index[i] & 15, high = row.index[i] >> 4;
-        input += low * plane;
-        if (low != SKIP) {
-            ea_eight_add(&sums, *value++, input);
-            input += plane;
-        }
-        input += high * plane;
-        if (high != SKIP) {
-            ea_eight_add(&sums, *value++, input);
-            input += plane;
+    int gap = 0;
+    row->count = 0;
+    for (int i = 0; i < 2 * bytes; i++) {
+        const int skipped = nibbles[i / 2] >> (i % 2 * 4) & 15;
+        gap += skipped;
+        if (skipped != SKIP) {
+            ea_put(row, gap, *values++);
+            gap = 1; /* past this weight */
         }
     }
-    return sums;
-}
-
-static inline int32_t ea_walk_nibble_one(const int8_t *input, int32_t plane, ea_row row)
-{
-    int32_t sum = 0;
-    const int8_t *value = row.values;
-    for (int i = 0; i < 2 * row.length; i++) {
-        const int gap = row.index[i / 2] >> (i % 2 * 4) & 15;
-        input += gap * plane;
-        if (gap != SKIP) {
-            sum += *value++ * *input;
-            input += plane;
-        }
-    }
-    return sum;
-}
-
-/* Weights in a row of nibbles. */
-static int ea_weights_of(ea_row row)
-{
-    int weights = 0;
-    for (int i = 0; i < row.length; i++)
-        weights += ((row.index[i] & 15) != SKIP) + (row.index[i] >> 4 != SKIP);
-    return weights;
+    return values;
 }
 
 void ea_pointwise_nibble(const int8_t *input, const uint8_t *nibbles, const int8_t *values, const ea_requant *requant,
                          int8_t *output, ea_shape out)
 {
     const int32_t plane = (int32_t)out.f * out.t;
+    ea_unpacked row;
     for (int c = 0; c < out.c; c++) {
-        ea_row row = {0, values, 0};
-        row.index = ea_length(nibbles, &row.length);
-        ea_sparse_channel(input, row, requant, c, output + c * plane, out, ea_walk_nibble, ea_walk_nibble_one);
-        nibbles = row.index + row.length;
-        values += ea_weights_of(row);
+        int bytes;
+        nibbles = ea_length(nibbles, &bytes);
+        values = ea_unpack_nibbles(nibbles, bytes, values, &row);
+        ea_sparse_channel(input, row.pairs, row.count, requant, c, output + c * plane, out);
+        nibbles += bytes;
     }
 }

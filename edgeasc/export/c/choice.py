@@ -1,0 +1,86 @@
+"""Which storage a point-wise layer gets: the smallest by exact bytes, the fastest by a model of instructions, or both.
+
+The model counts what a kernel does (rows, blocks of pixels, multiplications of a weight with a block, bytes that are
+unpacked) and weighs it with figures fitted to instructions counted on an emulated Cortex-M4 by `benchmarks/storage.py`,
+which writes them and their errors to benchmarks/results. They order the storages; they are not what `bench` reports,
+which runs the kernels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeasc.errors import UsageError
+from edgeasc.export.c.program import Storage
+from edgeasc.export.c.sparse import Stored, storages
+from edgeasc.specs import nearest
+
+Optimise = Literal["size", "speed", "balanced", "dense"]
+DEFAULT: Optimise = "balanced"
+BLOCK = {"dense": 4, "delta8": 8, "nibble": 8, "bitmap": 8}  # pixels at once
+# Instructions per row and band, per block, per step of a block, and per byte of a layer.
+COSTS: dict[Storage, tuple[float, float, float, float]] = {
+    "dense": (59.3, 91.7, 9.7, 0.0),
+    "delta8": (149.3, 103.2, 21.2, 0.0),
+    "nibble": (152.7, 106.8, 20.9, 15.7),
+    "bitmap": (157.8, 102.5, 21.9, 17.4),
+}
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Output values of a row, in `bands` equal parts that are requantised apart."""
+
+    count: int
+    bands: int
+
+    def blocks(self, block: int) -> int:
+        """Blocks of a row; what is left of a band counts as a whole one."""
+        return self.bands * -(-self.count // self.bands // block)
+
+
+def parse_optimise(text: str) -> Optimise:
+    """A name of what to optimise for.
+
+    Raises:
+        UsageError: no such name.
+    """
+    names = get_args(Optimise)
+    if text not in names:
+        raise UsageError("--optimise", f"{text!r} is not known{nearest(text, list(names))}; known: {', '.join(names)}")
+    return text  # type: ignore[return-value]
+
+
+def choose(weights: NDArray[np.int8], pixels: Pixels, optimise: Optimise) -> Stored:
+    """The storage for `weights` [c_out, c_in].
+
+    `balanced` has the smallest sum of bytes and instructions, each as a share of the dense layer's.
+    """
+    found = storages(weights)
+    if optimise == "dense":
+        return found[0]
+    if optimise == "size":
+        return min(found, key=lambda stored: stored.bytes)
+    cost = {stored.storage: instructions(stored, weights, pixels) for stored in found}
+    if optimise == "speed":
+        return min(found, key=lambda stored: cost[stored.storage])
+    dense = found[0]
+    return min(
+        found, key=lambda stored: stored.bytes / dense.bytes + cost[stored.storage] / cost[dense.storage]
+    )  # fmt: skip
+
+
+def instructions(stored: Stored, weights: NDArray[np.int8], pixels: Pixels) -> float:
+    """Instructions of the layer, estimated."""
+    return float(np.dot(work(stored, weights, pixels), COSTS[stored.storage]))
+
+
+def work(stored: Stored, weights: NDArray[np.int8], pixels: Pixels) -> tuple[int, int, int, int]:
+    """Rows in all bands, blocks, multiplications of a weight with a block, bytes that are unpacked."""
+    rows, blocks = len(weights), pixels.blocks(BLOCK[stored.storage])
+    unpacked = stored.bytes if stored.storage in ("nibble", "bitmap") else 0
+    return rows * pixels.bands, rows * blocks, stored.steps * blocks, unpacked
