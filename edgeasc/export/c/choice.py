@@ -21,7 +21,7 @@ from edgeasc.specs import nearest
 
 Optimise = Literal["size", "speed", "balanced", "dense"]
 DEFAULT: Optimise = "balanced"
-BLOCK = {"dense": 4, "delta8": 8, "nibble": 8, "bitmap": 8}  # pixels at once
+BLOCK = {"dense": 6, "delta8": 8, "nibble": 8, "bitmap": 8}  # pixels at once
 # Instructions per row and band, per block, per step of a block, and per byte of a layer.
 COSTS: dict[Storage, tuple[float, float, float, float]] = {
     "dense": (59.3, 91.7, 9.7, 0.0),
@@ -55,18 +55,19 @@ def parse_optimise(text: str) -> Optimise:
     return text  # type: ignore[return-value]
 
 
-def choose(weights: NDArray[np.int8], pixels: Pixels, optimise: Optimise) -> Stored:
-    """The storage for `weights` [c_out, c_in].
+def choose(weights: NDArray[np.int8], pixels: Pixels, how: Optimise | Storage) -> Stored:
+    """The storage for `weights` [c_out, c_in], or `how` itself where that names one.
 
     `balanced` has the smallest sum of bytes and instructions, each as a share of the dense layer's.
     """
     found = storages(weights)
-    if optimise == "dense":
-        return found[0]
-    if optimise == "size":
+    named = [stored for stored in found if stored.storage == how]
+    if named:
+        return named[0]
+    if how == "size":
         return min(found, key=lambda stored: stored.bytes)
     cost = {stored.storage: instructions(stored, weights, pixels) for stored in found}
-    if optimise == "speed":
+    if how == "speed":
         return min(found, key=lambda stored: cost[stored.storage])
     dense = found[0]
     return min(

@@ -54,7 +54,7 @@ def lower(graph: IntegerGraph, optimise: Optimise = DEFAULT) -> Program:
     for node in graph.nodes:
         check_window(node, "C export")
     steps = tuple(
-        replace(_lower_one(node, graph, layer_name(index, node), optimise), layer=index)
+        replace(lower_layer(node, graph, layer_name(index, node), optimise), layer=index)
         for index, node in enumerate(graph.nodes)
     )
     used = {name for node in graph.nodes for name in node.inputs}
@@ -71,8 +71,9 @@ def lower(graph: IntegerGraph, optimise: Optimise = DEFAULT) -> Program:
     )
 
 
-def _lower_one(node: Node, graph: IntegerGraph, name: str, optimise: Optimise) -> Step:
-    return _conv(node, graph, name, optimise) if isinstance(node, Conv) else lower_node(node, graph, name)
+def lower_layer(node: Node, graph: IntegerGraph, name: str, how: Optimise | Storage) -> Step:
+    """`lower_node`, with the storage of its weights, or with what decides about it."""
+    return _conv(node, graph, name, how) if isinstance(node, Conv) else lower_node(node, graph, name)
 
 
 @singledispatch
@@ -118,7 +119,7 @@ def _one(node: Node, graph: IntegerGraph) -> tuple[QTensor, QTensor]:
 
 
 @lower_node.register
-def _conv(node: Conv, graph: IntegerGraph, name: str, optimise: Optimise = DEFAULT) -> Step:
+def _conv(node: Conv, graph: IntegerGraph, name: str, how: Optimise | Storage = DEFAULT) -> Step:
     source, output = _one(node, graph)
     parameters = conv.conv_parameters(node, source, output, graph.form)
     _check_rounding(node, source, parameters)
@@ -131,7 +132,7 @@ def _conv(node: Conv, graph: IntegerGraph, name: str, optimise: Optimise = DEFAU
     if node.groups != 1:
         raise BadInput("C export", f"{node.name}: {node.groups} groups; C has dense and depth-wise convolutions")
     if kernel == (1, 1) and plain:
-        return _pointwise(node, graph, name, parameters, optimise)
+        return _pointwise(node, graph, name, parameters, how)
     return _windowed(node, graph, name, parameters, "conv", "ea_conv")
 
 
@@ -161,7 +162,9 @@ def _requant(
     return arrays, f"static const ea_requant r_{name} = {{{', '.join(map(str, numbers))}}};"
 
 
-def _pointwise(node: Conv, graph: IntegerGraph, name: str, parameters: conv.ConvParameters, optimise: Optimise) -> Step:
+def _pointwise(
+    node: Conv, graph: IntegerGraph, name: str, parameters: conv.ConvParameters, how: Optimise | Storage
+) -> Step:
     source, output = _one(node, graph)
     weights = node.weight[:, :, 0, 0]
     sums = weights.astype(np.int64).sum(axis=1)
@@ -170,7 +173,7 @@ def _pointwise(node: Conv, graph: IntegerGraph, name: str, parameters: conv.Conv
         raise BadInput("C export", f"{node.name}: a bias with the input's zero point in it leaves int32")
     requant, record = _requant(node, source, name, parameters, bias)
     _, f, t = shape3(output)
-    stored = choose(weights, Pixels(f * t, parameters.multiplier.shape[0]), optimise)
+    stored = choose(weights, Pixels(f * t, parameters.multiplier.shape[0]), how)
     arrays = []
     if stored.index is not None:
         arrays.append(_array(f"i_{name}", "uint8_t", stored.index, "weights" if stored.values is None else "indices"))

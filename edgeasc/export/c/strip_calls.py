@@ -9,8 +9,8 @@ import numpy as np
 
 from edgeasc.errors import BadInput
 from edgeasc.export.c.extent import shape3
-from edgeasc.export.c.lower import layer_name, lower_node
-from edgeasc.export.c.program import COPY, Array, Loop, Program, Step
+from edgeasc.export.c.lower import layer_name, lower_layer
+from edgeasc.export.c.program import COPY, Array, Loop, Program, Step, Storage
 from edgeasc.export.c.schedule import Piece, Schedule, schedule
 from edgeasc.export.c.strips import Plan, Unsuitable
 from edgeasc.graph.kernels import reduce
@@ -35,7 +35,7 @@ def in_strips(program: Program, graph: IntegerGraph, plan: Plan) -> Program:
         if piece.kind == "node" and piece.loop < 0:
             steps.append(program.steps[piece.layer])
         else:
-            steps.append(_step(piece, inner, made, shared))
+            steps.append(_step(piece, inner, made, shared, program.steps[piece.layer].storage))
     return replace(
         program,
         steps=tuple(steps),
@@ -44,10 +44,13 @@ def in_strips(program: Program, graph: IntegerGraph, plan: Plan) -> Program:
     )
 
 
-def _step(piece: Piece, graph: IntegerGraph, made: Schedule, shared: dict[str, Array]) -> Step:
+def _step(piece: Piece, graph: IntegerGraph, made: Schedule, shared: dict[str, Array], storage: Storage) -> Step:
     """One piece as a step, in its loop."""
-    make = {"node": _node, "copy": _copy, "roll": _roll, "sums": _sums, "mean": _mean}[piece.kind]
-    step = make(piece, graph, made, shared)
+    if piece.kind == "node":
+        step = _node(piece, graph, made, shared, storage)
+    else:
+        make = {"copy": _copy, "roll": _roll, "sums": _sums, "mean": _mean}[piece.kind]
+        step = make(piece, graph, made, shared)
     reads = tuple(place.tensor for place in piece.reads)
     shifts = tuple((place.start, place.step if piece.kind != "roll" else 0) for place in piece.reads)
     return replace(
@@ -65,15 +68,15 @@ def _step(piece: Piece, graph: IntegerGraph, made: Schedule, shared: dict[str, A
     )
 
 
-def _node(piece: Piece, graph: IntegerGraph, made: Schedule, shared: dict[str, Array]) -> Step:
-    """A node on a strip; where bands need constants of their own, the strip's number chooses their record."""
+def _node(piece: Piece, graph: IntegerGraph, made: Schedule, shared: dict[str, Array], storage: Storage) -> Step:
+    """A node on a strip, its weights stored as for the whole layer; where bands need constants of their own, the strip's number chooses their record."""
     name = layer_name(piece.layer, made.graph.nodes[piece.layer])
     if len(piece.nodes) == 1:
-        return _shared(lower_node(piece.nodes[0], graph, name), shared)
+        return _shared(lower_layer(piece.nodes[0], graph, name, storage), shared)
     names = [f"{name}_{len(piece.nodes)}_{index}" for index in range(len(piece.nodes))]
     steps = []
     for node, own in zip(piece.nodes, names, strict=True):
-        step = lower_node(node, graph, own)
+        step = lower_layer(node, graph, own, storage)
         for array in step.arrays:
             if array.role in ("weights", "indices"):
                 step = _renamed(step, array, array.name.replace(own, name))
