@@ -24,7 +24,7 @@ DEFAULT: Optimise = "balanced"
 BLOCK = {"dense": 6, "delta8": 8, "nibble": 8, "bitmap": 8}  # pixels at once
 # Instructions per row and band, per block, per step of a block, and per byte of a layer.
 COSTS: dict[Storage, tuple[float, float, float, float]] = {
-    "dense": (59.3, 91.7, 9.7, 0.0),
+    "dense": (114.8, 99.7, 5.55, 0.0),
     "delta8": (149.3, 103.2, 21.2, 0.0),
     "nibble": (152.7, 106.8, 20.9, 15.7),
     "bitmap": (157.8, 102.5, 21.9, 17.4),

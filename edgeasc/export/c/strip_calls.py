@@ -69,7 +69,10 @@ def _step(piece: Piece, graph: IntegerGraph, made: Schedule, shared: dict[str, A
 
 
 def _node(piece: Piece, graph: IntegerGraph, made: Schedule, shared: dict[str, Array], storage: Storage) -> Step:
-    """A node on a strip, its weights stored as for the whole layer; where bands need constants of their own, the strip's number chooses their record."""
+    """A node on a strip, its weights stored as for the whole layer.
+
+    Where bands need constants of their own, the strip's number chooses their record.
+    """
     name = layer_name(piece.layer, made.graph.nodes[piece.layer])
     if len(piece.nodes) == 1:
         return _shared(lower_layer(piece.nodes[0], graph, name, storage), shared)
