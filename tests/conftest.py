@@ -15,6 +15,8 @@ from edgeasc.extras import EXTRA_OF, missing
 CI = bool(os.environ.get("CI"))
 PROGRAMS = {  # that tests ask for beside packages
     "chromium": "chromium: not installed; apt-get install chromium",
+    "clang": "clang: not installed; apt-get install clang",
+    "cmake": "cmake: not installed; apt-get install cmake make",
     "gcc": "gcc: not installed; apt-get install gcc",
     "arm-none-eabi-gcc": "arm-none-eabi-gcc: not installed; apt-get install gcc-arm-none-eabi",
     "qemu-system-arm": "qemu-system-arm: not installed; apt-get install qemu-system-arm",

@@ -23,6 +23,13 @@ from edgeasc.tables import Table
     "--front-end/--no-front-end", default=None, help="C: from 16-bit samples.  [default: where it can be had]"
 )
 @click.option(
+    "--package",
+    "packages",
+    multiple=True,
+    type=click.Choice(["arduino", "zephyr"]),
+    help="The C as an Arduino library or a Zephyr module too. May be repeated.",
+)
+@click.option(
     "--converter",
     type=click.Choice(["direct", "tensorflow"]),
     default="direct",
@@ -42,6 +49,7 @@ def command(
     c_code: bool,
     optimise: str,
     front_end: bool | None,
+    packages: tuple[str, ...],
     converter: str,
     data: Path | None,
     clips: int,
@@ -59,12 +67,14 @@ def command(
     \b
       edgeasc export runs/small --out build
       edgeasc export runs/small --onnx --c --out firmware
+      edgeasc export runs/small --onnx --package zephyr --out firmware
       edgeasc export somebodys.onnx --tflite --data recordings --out build
     """
     from edgeasc.export.artefacts import export_artefacts
     from edgeasc.export.c.choice import parse_optimise
     from edgeasc.export.parity import ParityFailed
 
+    c_code = c_code or bool(packages)
     chosen = onnx or tflite or c_code
     assumed({} if chosen else {"artefacts": "--onnx --tflite"}, quiet)
     try:
@@ -76,6 +86,7 @@ def command(
             c=c_code,
             optimise=parse_optimise(optimise),
             front_end=front_end,
+            packages=packages,
             converter=converter,  # type: ignore[arg-type]
             data=data,
             require=require,

@@ -27,7 +27,7 @@ from edgeasc.export.parity import (
     read_parity,
     write_parity,
 )
-from edgeasc.files import read_bytes, write_bytes, write_json
+from edgeasc.files import read_bytes, write_bytes, write_json, write_text
 from edgeasc.graph.model import IntegerGraph
 from edgeasc.graph.onnx_read import read_onnx
 from edgeasc.runtime.artefact import Artefact, c_artefact, onnx_artefact, tflite_artefact
@@ -62,6 +62,7 @@ def export_artefacts(
     clips: int = CLIPS,
     threads: int = 1,
     front_end: bool | None = None,
+    packages: Collection[str] = (),
 ) -> dict[str, Any]:
     """Write `model.onnx`, `model.tflite`, `c/`, their parity inputs, `parity.json` and `manifest.json` into `out`.
 
@@ -72,6 +73,7 @@ def export_artefacts(
         data: recordings to take parity inputs from where the source brings none; without them they are seeded.
         require: runtimes that must be installed for parity. clips: how many inputs where the source brings none.
         front_end: C with the integer front end; None: where the model names one that C can do.
+        packages: of `export.c.packages`, the C as `arduino/` or `zephyr/` beside `c/`.
 
     Returns:
         {manifest, parity}, the two documents as written.
@@ -99,7 +101,7 @@ def export_artefacts(
     )
     with whole_folder(out) as folder:
         for artefact in artefacts:
-            _write(artefact, folder)
+            _write(artefact, folder, packages)
         write_parity(folder / PARITY_INPUTS, kept)
         write_json(folder / PARITY_REPORT, parity)
         manifest = write_manifest(folder, describe(found.graph, found.payload, converter if tflite else None))
@@ -148,12 +150,17 @@ def tflite_payload(graph: IntegerGraph, converter: Converter = "direct") -> byte
     return tflite_bytes(described)
 
 
-def _write(artefact: Artefact, folder: Path) -> None:
+def _write(artefact: Artefact, folder: Path, packages: Collection[str]) -> None:
     """Put one artefact into the folder under its fixed name."""
     if artefact.kind == "c":
         from edgeasc.export.c.bundle import parse_payload, write_bundle
+        from edgeasc.export.c.packages import package_files
 
-        write_bundle(parse_payload(artefact.payload), folder / C_FOLDER)
+        bundle = parse_payload(artefact.payload)
+        write_bundle(bundle, folder / C_FOLDER)
+        for kind in packages:
+            for name, text in package_files(bundle, kind).items():
+                write_text(folder / kind / name, text)
         return
     write_bytes(folder / (ONNX if artefact.kind == "onnx" else TFLITE), artefact.payload)
 

@@ -21,12 +21,13 @@ from edgeasc.runtime.artefact import Artefact
 from edgeasc.specs import LogMel, Spec, parse_spec
 
 SCHEMA = 1
+PLAIN = "[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 
 
 class FileEntry(Spec):
-    """One file of the folder, by its plain name, or of the C in it as `c/` and its plain name."""
+    """One file of the folder: a plain name, `c/` and a plain name, or a path in a package of the C."""
 
-    name: str = Field(pattern=r"^(c/)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+    name: str = Field(pattern=rf"^(c/|(arduino|zephyr)/({PLAIN}/){{0,3}})?{PLAIN}$")
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 

@@ -157,6 +157,7 @@ def _generated_c(folder: Path, artefacts: list[Artefact], document: dict[str, An
     from edgeasc.export.c.bundle import bundle, plan_of, read_bundle
     from edgeasc.export.c.choice import parse_optimise
     from edgeasc.export.c.frontend import asked_for
+    from edgeasc.export.c.packages import PACKAGES, package_files
 
     stored = read_bundle(folder / C_FOLDER)
     optimise = parse_optimise(str(stored.facts.get("optimise")))
@@ -165,8 +166,22 @@ def _generated_c(folder: Path, artefacts: list[Artefact], document: dict[str, An
         Check(f"{C_FOLDER}/{name} as derived from the ONNX file", digest, stored.facts["files"].get(name))
         for name, digest in fresh.facts["files"].items()
     ]
+    for kind in PACKAGES:
+        checks += _package(folder, kind, package_files(fresh, kind), listed)
     _record(document, checks, folder)
     return [c_artefact(fresh)]
+
+
+def _package(folder: Path, kind: str, fresh: dict[str, str], listed: set[str]) -> list[Check]:
+    """A package of the C, where there is one, against what is written for the folder's own graph."""
+    there = sorted(name for name in listed if name.startswith(f"{kind}/"))
+    if not there:
+        return []
+    derived = {f"{kind}/{name}": sha256(text.encode()) for name, text in fresh.items()}
+    return [
+        Check(f"{name} as derived from the ONNX file", derived.get(name), sha256(read_bytes(folder / name, "verify")))
+        for name in there
+    ] + [Check(f"files in {kind}/", len(derived), len(there))]
 
 
 def _record(document: dict[str, Any], checks: list[Check], folder: Path) -> None:
