@@ -161,7 +161,7 @@ def report_row(lane: Lane, target: str, warmup: int, threads: int) -> dict[str, 
         missing = isinstance(lane.error, MissingDependency)
         return row | {
             "origin": None,
-            "error": lane.error.why,
+            "error": lane.error.why if target == "host" else str(lane.error),  # elsewhere also a line by itself
             "exit_code": lane.error.exit_code,
             "installed": not missing,
         }

@@ -99,7 +99,7 @@ def bench_vela(paths: Iterable[Path], units: Iterable[str], *, timeout: float = 
                 rows.append(_row(path, unit, lane.artefact, lane.source, timeout))
             except EdgeascError as error:
                 row = {"path": str(path), "target": f"vela:{unit.name}", "runtime": "ethos-u-vela", "origin": None}
-                rows.append(row | {"error": error.why, "exit_code": error.exit_code})
+                rows.append(row | {"error": str(error), "exit_code": error.exit_code})
     code = max((int(row["exit_code"]) for row in rows if "error" in row), default=0)
     return {"schema": 1, "target": "vela", "machine": describe_machine(), "results": rows, "exit_code": code}
 

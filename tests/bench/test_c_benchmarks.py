@@ -101,7 +101,7 @@ def test_emx_computes_on_the_emulated_core_what_onnx_runtime_computes(scripts: S
 def test_host_c_and_tflm_are_compared_element_by_element(scripts: SimpleNamespace) -> None:
     import c_equality
 
-    found = network(scripts, bcresnet("int8"), 4)
+    found = network(scripts, small(), 4)
     expected = found.expected()
     for runtime in ("native-c", "tflm"):
         row = c_equality.row(found, runtime, c_equality.on_runtime(found, runtime, 60.0), expected)

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,11 +16,13 @@ from graph_builder import bcresnet
 from ssh_device import Loopback, free_port, gone, loopback
 
 from edgeasc.bench.agreement import agreement, expected_of
+from edgeasc.bench.remote import address
 from edgeasc.bench.remote.address import Address, parse_address
 from edgeasc.bench.remote.bench import bench_remote
 from edgeasc.bench.remote.connection import DeviceChild, RemoteRunner, ask_facts
 from edgeasc.cli import main
 from edgeasc.errors import BadInput, MissingDependency, ResourceExhausted, UsageError
+from edgeasc.graph.model import Form
 from edgeasc.graph.onnx_write import onnx_bytes
 from edgeasc.runtime.artefact import read_artefact
 
@@ -56,6 +60,20 @@ def test_every_runtime_of_the_machine_is_measured(device: Loopback, model: Path)
     for row in rows.values():
         assert 0 < row["min_us"] <= row["median_us"] <= row["p99_us"] and row["origin"] == "measured"
         assert row["target"] == device.target and row["version"] and row["notes"]["numpy"]
+
+
+@pytest.mark.needs("ssh", "/usr/sbin/sshd", "tflite_runtime")
+@pytest.mark.parametrize("form", ["int8", "island"])
+def test_what_a_raspberry_pi_has_runs_both_forms(device: Loopback, tmp_path: Path, form: Form) -> None:
+    """Python 3.11, numpy 1 and tflite-runtime 2.14: its last wheels, and what devices still run."""
+    (tmp_path / "model.onnx").write_bytes(onnx_bytes(bcresnet(form)))
+    document = bench_remote(
+        [tmp_path / "model.onnx"], [device.address], ["tflite-runtime"], runs=2, python=sys.executable,
+        config=device.config,
+    )  # fmt: skip
+    row = document["results"][0]
+    assert document["exit_code"] == 0 and row["version"] == "2.14.0" and row["notes"]["numpy"].startswith("1.")
+    assert row["device"]["python"].startswith("3.11") and row["source"] == "written from model.onnx"
 
 
 @needs_runtimes
@@ -104,7 +122,52 @@ def test_closing_leaves_no_process_there(device: Loopback) -> None:
     pid = child.request({"op": "hello"})[0]["facts"]["pid"]
     assert Path(f"/proc/{pid}").exists()
     child.close()
+    assert gone(pid) and child._process.poll() is not None
+
+
+@needs_ssh
+def test_the_death_of_this_side_ends_the_other(device: Loopback, tmp_path: Path) -> None:
+    """A process that holds a connection and is killed outright: neither ssh nor the device's process outlives it."""
+    text = (
+        "from pathlib import Path; import time\n"
+        "from edgeasc.bench.remote.address import Address\n"
+        "from edgeasc.bench.remote.connection import DeviceChild\n"
+        f"child = DeviceChild(Address('127.0.0.1', None, {device.address.port}), {sys.executable!r},"
+        f" Path({str(device.config)!r}))\n"
+        "print(child.request({'op': 'hello'})[0]['facts']['pid'], child._process.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    with holder.stdout as said:
+        there, ssh = map(int, said.readline().split())
+        holder.kill()
+        holder.wait()
+    assert gone(there) and gone(ssh)
+
+
+@needs_ssh
+def test_a_connection_that_is_cut_is_told_as_such(device: Loopback) -> None:
+    child = DeviceChild(device.address, sys.executable, device.config)
+    pid = child.request({"op": "hello"})[0]["facts"]["pid"]
+    session = int(re.search(r"PPid:\t(\d+)", Path(f"/proc/{pid}/status").read_text())[1])  # type: ignore[index]
+    assert "sshd" in Path(f"/proc/{session}/comm").read_text()
+    os.kill(session, signal.SIGKILL)
+    with pytest.raises(ResourceExhausted, match="connection was lost"):
+        child.request({"op": "hello"}, timeout=10)
     assert gone(pid)
+
+
+@needs_ssh
+def test_a_port_that_says_nothing_is_left_in_time(device: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(address.OPTIONS, "ConnectTimeout", "1")
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        started = time.monotonic()
+        with pytest.raises(ResourceExhausted, match="cannot be reached"):
+            ask_facts(Address("127.0.0.1", None, mute.getsockname()[1]), sys.executable, device.config)
+        assert time.monotonic() - started < 10
 
 
 @needs_ssh
@@ -188,7 +251,8 @@ def test_a_changed_host_key_is_refused(device: Loopback) -> None:
 def test_an_unknown_host_key_ends_the_command_with_3(device: Loopback, model: Path, capsys) -> None:
     config = device.config_with("strange", "")
     assert main(["bench", str(model), "--target", device.target, "--ssh-config", str(config)]) == 3
-    assert "log in once by hand" in capsys.readouterr().out
+    said = capsys.readouterr().err
+    assert f"edgeasc: error: {device.target}: the host key is not known; log in once by hand" in said
 
 
 @needs_ssh
@@ -227,15 +291,15 @@ def test_an_absent_ssh_names_its_package(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "address"),
+    ("text", "found"),
     [
         ("ssh://pi", Address("pi")),
         ("ssh://me@pi.local:2222", Address("pi.local", "me", 2222)),
         ("ssh://me@[fe80::1]:22", Address("fe80::1", "me", 22)),
     ],
 )
-def test_an_address_is_read_and_written_alike(text: str, address: Address) -> None:
-    assert parse_address(text) == address and str(address) == text
+def test_an_address_is_read_and_written_alike(text: str, found: Address) -> None:
+    assert parse_address(text) == found and str(found) == text
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def _failure(path: Path, address: Address, error: EdgeascError) -> dict[str, Any
         "target": str(address),
         "runtime": "",
         "origin": None,
-        "error": error.why,
+        "error": str(error),
         "exit_code": error.exit_code,
         "installed": True,
     }
