@@ -11,7 +11,7 @@ import pytest
 from one_op import graph_of, random_conv, random_int8, tensor
 
 from edgeasc.export.c.bundle import bundle
-from edgeasc.graph.model import Add, Mul, Sub
+from edgeasc.graph.model import Add, MaxPool, Mean, Mul, Sub
 from edgeasc.graph.reference import run
 from edgeasc.runtime.native_c import build_host
 
@@ -84,6 +84,27 @@ CONVOLUTIONS = {
     },
     "3x1 of bands": {"source_shape": (2, 8, 11), "channels": 3, "kernel": (3, 1), "padding": (1, 0, 1, 0), "bands": 4,
                      "signs": True},
+    "depthwise 3x1 of bands": {
+        "source_shape": (5, 16, 9), "channels": 5, "kernel": (3, 1), "padding": (1, 0, 1, 0), "bands": 4,
+        "depthwise": True, "signs": True,
+    },
+    "depthwise 3x1 by two": {
+        "source_shape": (3, 17, 6), "channels": 3, "kernel": (3, 1), "padding": (1, 0, 1, 0), "stride": (2, 1),
+        "depthwise": True,
+    },
+    "depthwise 1x3 dilated": {
+        "source_shape": (6, 2, 33), "channels": 6, "kernel": (1, 3), "padding": (0, 4, 0, 4), "dilation": (1, 4),
+        "depthwise": True,
+    },
+    "depthwise 3x3, all taps": {
+        "source_shape": (3, 5, 14), "channels": 3, "kernel": (3, 3), "padding": (1, 1, 1, 1), "depthwise": True,
+    },
+    "depthwise in pieces": {"source_shape": (2, 40, 101), "channels": 2, "kernel": (3, 1), "padding": (1, 0, 1, 0),
+                            "bands": 2, "depthwise": True},
+    "depthwise rows too long to copy": {"source_shape": (1, 2, 1300), "channels": 1, "kernel": (2, 1),
+                                        "padding": (1, 0, 0, 0), "depthwise": True},
+    "depthwise of three frames": {"source_shape": (4, 4, 3), "channels": 4, "kernel": (1, 3),
+                                  "padding": (0, 1, 0, 1), "depthwise": True, "activation": "relu"},
     "a kernel wider than few pixels": {"source_shape": (2, 1, 3), "channels": 2, "kernel": (5, 5),
                                        "padding": (2, 2, 2, 2)},
 }  # fmt: skip
@@ -94,5 +115,27 @@ def test_convolutions_at_every_remainder(on_dsp, name):
     rng = np.random.default_rng(sum(name.encode()))
     graph = replace(random_conv(rng, **CONVOLUTIONS[name]), form="island" if len(name) % 2 else "int8")
     values = random_int8(rng, 4, *graph[graph.input].shape[1:])
+    (node,) = graph.nodes
+    if name.startswith("depthwise"):
+        node.weight[rng.random(node.weight.shape) < 0.3] = 0  # rows of fewer taps, and of none
     pointwise = CONVOLUTIONS[name]["kernel"] == (1, 1)
-    check(on_dsp, graph, values, "ea_pointwise" if pointwise else "ea_conv")
+    check(on_dsp, graph, values, "ea_depthwise" if node.depthwise else "ea_pointwise" if pointwise else "ea_conv")
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 10), (2, 7, 9), (1, 300, 3)])
+@pytest.mark.parametrize(("axes", "kept"), [("F", "CT"), ("CT", "F"), ("FT", "C"), ("C", "FT")])
+def test_means_whatever_the_remainder(on_dsp, axes, kept, shape):
+    rng = np.random.default_rng(3)
+    out = tuple(side if axis in kept else 1 for axis, side in zip("CFT", shape, strict=True))
+    node = Mean("mean", ("a",), "y", axes=tuple(axes), keep=True)
+    graph = graph_of(node, tensor("a", (1, *shape), 0.1, 11), tensor("y", (1, *out), 0.03, -5))
+    values = random_int8(rng, 6, *shape)
+    values[:2] = [[[[-128]]], [[[127]]]]  # what fills the halves of a word fastest
+    check(on_dsp, graph, values, "ea_mean")
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 10), (2, 7, 13), (2, 2, 3)])
+def test_max_pool_whatever_the_remainder(on_dsp, shape):
+    small = (shape[0], shape[1] // 2, shape[2] // 2)
+    graph = graph_of(MaxPool("pool", ("a",), "y"), tensor("a", (1, *shape), 0.1, 4), tensor("y", (1, *small), 0.1, 4))
+    check(on_dsp, graph, random_int8(np.random.default_rng(4), 6, *shape), "ea_max_pool")

@@ -1,106 +1,288 @@
 /* SPDX-License-Identifier: 0BSD OR Apache-2.0 */
-/* Depth-wise convolution, one output row at a time. */
+/* Depth-wise convolution. A few rows of one channel are copied with their padding, so that every tap of every pixel
+ * lies inside; taps of weight zero are left out. */
 #include "ea_kernels.h"
 
-enum { MOST_TAPS = 32 };
+#if EA_DSP
+#define EA_BARRIER(value) __asm__ volatile("" : "+r"(value))
+#else
+#define EA_BARRIER(value) (void)(value)
+#endif
 
-/* Taps of one output row that lie inside the input's frequencies: where they read, and what they weigh. */
+enum { MOST_TAPS = 32, COPY_BYTES = 2560, BLOCK = 4 };
+
+/* Taps of one channel: where they lie from the first, and what they weigh. */
 typedef struct {
-    const int8_t *line[MOST_TAPS];
+    int32_t offset[MOST_TAPS];
     int32_t weight[MOST_TAPS];
-    int column[MOST_TAPS];
     int count;
     int32_t sum;
 } ea_taps;
 
-static void ea_gather(ea_taps *taps, const int8_t *plane, ea_shape in, const int8_t *weights, ea_window w, int row)
+EA_APART static void ea_gather(ea_taps *taps, const int8_t *weights, ea_window w, int32_t pitch)
 {
     taps->count = 0;
     taps->sum = 0;
-    for (int i = 0; i < w.kernel_f; i++) {
-        const int f = row + i * w.dilation_f;
-        if (f < 0 || f >= in.f)
+    taps->offset[0] = 0;
+    taps->weight[0] = 0;
+    for (int i = 0; i < w.kernel_f; i++)
+        for (int j = 0; j < w.kernel_t; j++, weights++)
+            if (*weights != 0) {
+                taps->offset[taps->count] = i * w.dilation_f * pitch + j * w.dilation_t;
+                taps->weight[taps->count++] = *weights;
+                taps->sum += *weights;
+            }
+    if (taps->count < 2) { /* two are read */
+        taps->offset[1] = taps->offset[0];
+        taps->weight[1] = 0;
+    }
+}
+
+EA_APART static void ea_fill(int8_t *to, int8_t value, int count)
+{
+    for (; count > 0; count--) {
+        *to++ = value;
+        EA_BARRIER(value);
+    }
+}
+
+/* Words at a time where that can be. The barriers keep compilers from calling a library, which has its own price. */
+EA_APART static void ea_copy_row(int8_t *to, const int8_t *from, int32_t count)
+{
+#if EA_DSP
+    for (; count >= BLOCK; count -= BLOCK, to += BLOCK, from += BLOCK) {
+        uint32_t word = ea_load4(from);
+        EA_BARRIER(word);
+        __builtin_memcpy(to, &word, sizeof word);
+    }
+#endif
+    for (; count > 0; count--)
+        *to++ = *from++;
+}
+
+/* `rows` rows from `row` on, `pitch` columns from -pad_t on. */
+EA_APART static void ea_pad(int8_t *padded, const int8_t *plane, ea_shape in, int row, int rows, int pitch, int pad_t, int8_t zero)
+{
+    const int before = pad_t < pitch ? pad_t : pitch;
+    const int inside = in.t < pitch - before ? in.t : pitch - before, after = pitch - before - inside;
+    if (before == 0 && after == 0 && inside == in.t && row >= 0 && row + rows <= in.f) {
+        ea_copy_row(padded, plane + (int32_t)row * in.t, (int32_t)rows * in.t);
+        return;
+    }
+    for (int end = row + rows; row < end; row++, padded += pitch) {
+        if (row < 0 || row >= in.f) {
+            ea_fill(padded, zero, pitch);
             continue;
-        for (int j = 0; j < w.kernel_t; j++) {
-            const int32_t weight = weights[i * w.kernel_t + j];
-            if (weight == 0)
-                continue;
-            taps->line[taps->count] = plane + (int32_t)f * in.t;
-            taps->column[taps->count] = j * w.dilation_t - w.pad_t;
-            taps->weight[taps->count++] = weight;
-            taps->sum += weight;
         }
+        ea_fill(padded, zero, before);
+        ea_copy_row(padded + before, plane + (int32_t)row * in.t, inside);
+        ea_fill(padded + before + inside, zero, after);
     }
 }
 
-/* Output columns from `t` to `end`, any of whose taps may lie outside the frames: those count as zero. */
-static void ea_edges(const ea_taps *taps, int frames, int stride, int32_t zero, const ea_ending *e, int8_t *line, int t,
-                     int end)
+EA_APART static void ea_plain_run(const int8_t *x, const ea_taps *taps, int stride, const ea_ending *e, int8_t *output,
+                         int32_t count)
 {
-    for (; t < end; t++) {
-        int32_t sum = e->bias;
-        for (int k = 0; k < taps->count; k++) {
-            const int at = t * stride + taps->column[k];
-            sum += taps->weight[k] * (at >= 0 && at < frames ? taps->line[k][at] : zero);
-        }
-        line[t] = ea_finish(sum, e->multiplier, e->shift, e->zero_point, e->low);
-    }
-}
-
-/* Output columns whose taps all lie inside, for up to three taps: absent ones weigh nothing. */
-static void ea_three(const ea_taps *taps, int stride, const ea_ending *e, int8_t *line, ea_span inner)
-{
-    const int8_t *a = taps->line[0] + taps->column[0] + inner.first * stride, *b = a, *c = a;
-    const int32_t wa = taps->weight[0];
-    int32_t wb = 0, wc = 0;
-    if (taps->count > 1) {
-        b = taps->line[1] + taps->column[1] + inner.first * stride;
-        wb = taps->weight[1];
-    }
-    if (taps->count > 2) {
-        c = taps->line[2] + taps->column[2] + inner.first * stride;
-        wc = taps->weight[2];
-    }
-    const int32_t start = e->bias, multiplier = e->multiplier, zero_point = e->zero_point, low = e->low;
-    const int shift = e->shift;
-    for (int t = inner.first; t < inner.end; t++) {
-        line[t] = ea_finish(start + wa * *a + wb * *b + wc * *c, multiplier, shift, zero_point, low);
-        a += stride;
-        b += stride;
-        c += stride;
-    }
-}
-
-static void ea_many(const ea_taps *taps, int stride, const ea_ending *e, int8_t *line, ea_span inner)
-{
-    for (int t = inner.first; t < inner.end; t++) {
+    for (; count > 0; count--, x += stride) {
         int32_t sum = e->bias;
         for (int k = 0; k < taps->count; k++)
-            sum += taps->weight[k] * taps->line[k][t * stride + taps->column[k]];
-        line[t] = ea_finish(sum, e->multiplier, e->shift, e->zero_point, e->low);
+            sum += taps->weight[k] * x[taps->offset[k]];
+        *output++ = ea_finish(sum, e->multiplier, e->shift, e->zero_point, e->low);
+    }
+}
+
+#if EA_DSP
+/* What a run of pixels of two or three taps is made with, in the order in which it is loaded. Weights and start are
+ * doubled; `weights` has the second tap's in its top half. */
+typedef struct {
+    int32_t to_second, to_third; /* from the first */
+    uint32_t weights;
+    int32_t third;
+    int32_t start;
+    ea_quick quick;
+} ea_few;
+
+/* Values from x to the four at `last`, which may be computed a second time. */
+#ifndef EA_DSP_IN_C
+#if EA_ROUNDING == 2
+#define EA_END(sum, place) "add r11, r8, " sum ", asr #31\nsmmlar " sum ", " sum ", r7, r11\n" EA_STORE(sum, place)
+#else
+#define EA_END(sum, place) "smmla " sum ", " sum ", r7, r8\n" EA_STORE(sum, place)
+#endif
+#define EA_STORE(sum, place) "asr " sum ", " sum ", r9\nssat " sum ", #8, " sum "\nstrb " sum ", [r3], " place "\n"
+#define EA_TWO(widen, next)                                                                                            \
+    "ldr r11, [r0, r1]\n"                                                                                              \
+    "ldr r10, [r0]" next "\n"                                                                                          \
+    "sxtb16 r11, r11" widen "\n"                                                                                       \
+    "sxtb16 r10, r10" widen "\n"                                                                                       \
+    "smlabb lr, r10, r4, r6\n"                                                                                         \
+    "smlabt lr, r11, r4, lr\n"                                                                                         \
+    "smlatb r10, r10, r4, r6\n"                                                                                        \
+    "smlatt r10, r11, r4, r10\n"
+#define EA_THIRD                                                                                                       \
+    "smlabb lr, r12, r5, lr\n"                                                                                         \
+    "smlatb r10, r12, r5, r10\n"
+#define EA_RUN(name, even, odd)                                                                                        \
+    static __attribute__((naked, noinline)) void name(                                                                 \
+        const int8_t *x __attribute__((unused)), const ea_few *k __attribute__((unused)),                              \
+        int8_t *output __attribute__((unused)), const int8_t *last __attribute__((unused)))                            \
+    {                                                                                                                  \
+        __asm__ volatile("push {r3-r11, lr}\n"                                                                         \
+                         "mov r12, r1\n"                                                                               \
+                         "mov r3, r2\n"                                                                                \
+                         "ldmia r12, {r1, r2, r4-r9}\n"                                                                \
+                         "1:\n" even EA_END("lr", "#2") EA_END("r10", "#-1") odd EA_END("lr", "#2")                    \
+                             EA_END("r10", "#1") "ldr lr, [sp]\n"                                                      \
+                         "cmp r0, lr\n"                                                                                \
+                         "bls 1b\n"                                                                                    \
+                         "sub r10, r0, lr\n"                                                                           \
+                         "cmp r10, #4\n"                                                                               \
+                         "itt ne\n"                                                                                    \
+                         "subne r3, r3, r10\n"                                                                         \
+                         "movne r0, lr\n"                                                                              \
+                         "bne 1b\n"                                                                                    \
+                         "pop {r3-r11, pc}\n");                                                                        \
+    }
+#define EA_READ_THIRD(widen) "ldr r12, [r0, r2]\nsxtb16 r12, r12" widen "\n"
+EA_RUN(ea_two_taps, EA_TWO("", ""), EA_TWO(", ror #8", ", #4"))
+EA_RUN(ea_three_taps, EA_READ_THIRD("") EA_TWO("", "") EA_THIRD,
+       EA_READ_THIRD(", ror #8") EA_TWO(", ror #8", ", #4") EA_THIRD)
+#else
+static void ea_three_taps(const int8_t *x, const ea_few *k, int8_t *output, const int8_t *last)
+{
+    for (; x <= last + 3; x++) {
+        const int32_t sum = k->start + *x * ea_low(k->weights) + x[k->to_second] * ea_top(k->weights);
+        *output++ = ea_quick_end(sum + x[k->to_third] * k->third, k->quick);
+    }
+}
+
+static void ea_two_taps(const int8_t *x, const ea_few *k, int8_t *output, const int8_t *last)
+{
+    for (; x <= last + 3; x++)
+        *output++ = ea_quick_end(k->start + *x * ea_low(k->weights) + x[k->to_second] * ea_top(k->weights), k->quick);
+}
+#endif
+
+static inline int8_t *ea_end_pair(int32_t low, int32_t top, ea_quick q, int8_t *output)
+{
+    output[0] = ea_quick_end(low, q);
+    output[2] = ea_quick_end(top, q);
+    return output + 1;
+}
+
+EA_APART static void ea_many_taps(const int8_t *x, const ea_taps *taps, int32_t twice, const ea_few *k, int8_t *output,
+                                  int32_t count)
+{
+    for (int32_t p = 0; p < count; p += BLOCK) {
+        p = p + BLOCK > count ? count - BLOCK : p;
+        int32_t s0 = k->start, s1 = s0, s2 = s0, s3 = s0;
+        for (int i = 0; i < taps->count; i++) {
+            const uint32_t word = ea_load4(x + taps->offset[i] + p), weight = (uint32_t)(twice * taps->weight[i]);
+            s0 = ea_low_by_low(ea_even(word), weight, s0);
+            s1 = ea_low_by_low(ea_odd(word), weight, s1);
+            s2 = ea_top_by_low(ea_even(word), weight, s2);
+            s3 = ea_top_by_low(ea_odd(word), weight, s3);
+        }
+        ea_end_pair(s1, s3, k->quick, ea_end_pair(s0, s2, k->quick, output + p));
+    }
+}
+
+/* Whether the run could be done so. A multiplier's minus sign is as good in the weights. */
+static inline int ea_fast_run(const int8_t *x, const ea_taps *taps, const ea_ending *e, int8_t *output, int32_t count)
+{
+    ea_few k;
+    const int32_t twice = e->multiplier < 0 ? -2 : 2;
+    ea_ending positive = *e;
+    positive.multiplier = e->multiplier < 0 ? -e->multiplier : e->multiplier;
+    if (count < BLOCK || !ea_quick_of(&positive, &k.quick))
+        return 0;
+    k.start = twice * e->bias;
+    if (taps->count > 3) {
+        ea_many_taps(x, taps, twice, &k, output, count);
+        return 1;
+    }
+    k.to_second = taps->offset[1] - taps->offset[0];
+    k.weights = ea_halves(twice * taps->weight[0], twice * taps->weight[1]);
+    x += taps->offset[0];
+    if (taps->count == 3) {
+        k.to_third = taps->offset[2] - taps->offset[0];
+        k.third = twice * taps->weight[2];
+        ea_three_taps(x, &k, output, x + count - BLOCK);
+    } else {
+        ea_two_taps(x, &k, output, x + count - BLOCK);
+    }
+    return 1;
+}
+#endif
+
+/* A run of output values whose inputs lie `stride` apart. */
+static inline void ea_run(const int8_t *x, const ea_taps *taps, int stride, const ea_ending *e, int8_t *output,
+                          int32_t count)
+{
+#if EA_DSP
+    if (stride == 1 && ea_fast_run(x, taps, e, output, count))
+        return;
+#endif
+    ea_plain_run(x, taps, stride, e, output, count);
+}
+
+/* One channel whose rows are too long to copy. */
+EA_APART static void ea_uncopied(const int8_t *plane, ea_shape in, int32_t zero, const int8_t *weights, ea_window w,
+                        const ea_requant *requant, int c, int8_t *output, ea_shape out)
+{
+    for (int f = 0; f < out.f; f++) {
+        const ea_ending e = ea_ending_of(requant, f / (out.f / requant->bands) * out.c + c);
+        for (int t = 0; t < out.t; t++) {
+            int32_t sum = e.bias;
+            for (int i = 0; i < w.kernel_f; i++)
+                for (int j = 0; j < w.kernel_t; j++) {
+                    const int row = f * w.stride_f - w.pad_f + i * w.dilation_f;
+                    const int column = t * w.stride_t - w.pad_t + j * w.dilation_t;
+                    if (row >= 0 && row < in.f && column >= 0 && column < in.t)
+                        sum += weights[i * w.kernel_t + j] * (plane[(int32_t)row * in.t + column] - zero);
+                }
+            *output++ = ea_finish(sum, e.multiplier, e.shift, e.zero_point, e.low);
+        }
+    }
+}
+
+/* Output rows from `first` to `end` of one channel, from their padded inputs. */
+static void ea_rows(const int8_t *padded, int32_t pitch, const ea_taps *taps, ea_window w, int32_t zero,
+                    const ea_requant *requant, int c, int8_t *output, ea_shape out, int first, int end)
+{
+    const int band_rows = out.f / requant->bands, joined = w.stride_f == 1 && w.stride_t == 1 && pitch == out.t;
+    for (int f = first; f < end;) {
+        const int band = f / band_rows, last = (band + 1) * band_rows < end ? (band + 1) * band_rows : end;
+        ea_ending e = ea_ending_of(requant, band * out.c + c);
+        e.bias -= taps->sum * zero;
+        for (; f < last; f += joined ? last - f : 1)
+            ea_run(padded + (int32_t)(f - first) * w.stride_f * pitch, taps, w.stride_t, &e, output + (int32_t)f * out.t,
+                   joined ? (int32_t)(last - f) * out.t : out.t);
     }
 }
 
 void ea_depthwise(const int8_t *input, ea_shape in, int32_t input_zero_point, const int8_t *weights, ea_window window,
                   const ea_requant *requant, int8_t *output, ea_shape out)
 {
-    const ea_span inner = ea_inner(window, in.t, out.t);
-    const int band_rows = out.f / requant->bands;
-    const int size = window.kernel_f * window.kernel_t, stride = window.stride_t;
-    for (int c = 0; c < out.c; c++) {
+    const int size = window.kernel_f * window.kernel_t, reach_f = (window.kernel_f - 1) * window.dilation_f + 1;
+    const int pitch = (out.t - 1) * window.stride_t + (window.kernel_t - 1) * window.dilation_t + 1;
+    const int fit = pitch <= COPY_BYTES ? COPY_BYTES / pitch : 0;
+    const int most = fit < reach_f ? 0 : (fit - reach_f) / window.stride_f + 1, step = most < out.f ? most : out.f;
+    int8_t padded[step > 0 ? ((step - 1) * window.stride_f + reach_f) * pitch : 1];
+    for (int c = 0; c < out.c; c++, weights += size) {
         const int8_t *plane = input + (int32_t)c * in.f * in.t;
-        for (int f = 0; f < out.f; f++) {
-            int8_t *line = output + ((int32_t)c * out.f + f) * out.t;
-            ea_taps taps;
-            ea_gather(&taps, plane, in, weights + c * size, window, f * window.stride_f - window.pad_f);
-            ea_ending ending = ea_ending_of(requant, f / band_rows * out.c + c);
-            ending.bias -= taps.sum * input_zero_point;
-            ea_edges(&taps, in.t, stride, input_zero_point, &ending, line, 0, inner.first);
-            if (taps.count > 0 && taps.count <= 3)
-                ea_three(&taps, stride, &ending, line, inner);
-            else
-                ea_many(&taps, stride, &ending, line, inner);
-            ea_edges(&taps, in.t, stride, input_zero_point, &ending, line, inner.end, out.t);
+        int8_t *result = output + (int32_t)c * out.f * out.t;
+        if (step == 0) {
+            ea_uncopied(plane, in, input_zero_point, weights, window, requant, c, result, out);
+            continue;
+        }
+        ea_taps taps;
+        ea_gather(&taps, weights, window, pitch);
+        for (int f = 0; f < out.f; f += step) {
+            const int end = f + step < out.f ? f + step : out.f;
+            ea_pad(padded, plane, in, f * window.stride_f - window.pad_f, (end - f - 1) * window.stride_f + reach_f, pitch,
+                   window.pad_t, (int8_t)input_zero_point);
+            ea_rows(padded, pitch, &taps, window, input_zero_point, requant, c, result, out, f, end);
         }
     }
 }

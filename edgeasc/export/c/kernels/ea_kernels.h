@@ -15,6 +15,13 @@
 #error "define EA_ROUNDING as 1 or 2: the model's Makefile does"
 #endif
 
+/* A function that stays one, so that its loop has the registers to itself. */
+#if defined(__GNUC__)
+#define EA_APART __attribute__((noinline))
+#else
+#define EA_APART
+#endif
+
 typedef char ea_right_shifts_are_arithmetic[(-1 >> 1) == -1 ? 1 : -1];
 
 /* Requantisation of one layer: arrays over [band][output channel], read through ea_ending_of alone.

@@ -2,32 +2,90 @@
 /* Mean over any of the three axes. */
 #include "ea_kernels.h"
 
-/* Sum of `count` values, each `step` after the last. */
-static inline int32_t ea_total(const int8_t *values, int step, int count)
+enum { COLUMNS = 4, MOST_ROWS = 255, MOST_WORDS = 120 };
+
+/* Sum of `rows` rows of `count` values, `stride` apart. */
+static int32_t ea_total(const int8_t *values, int32_t stride, int rows, int32_t count)
 {
     int32_t sum = 0;
-    for (; count > 0; count--, values += step)
+#if EA_DSP
+    uint32_t halves = 0;
+    for (int32_t room = MOST_WORDS; rows > 0; rows--, values += stride) {
+        int32_t i = 0;
+        for (; i + COLUMNS <= count; i += COLUMNS) {
+            const uint32_t word = ea_load4(values + i);
+            halves = ea_add_odd(ea_add_even(halves, word), word);
+            if (--room == 0) { /* the halves are nearly full */
+                sum += ea_low(halves) + ea_top(halves);
+                halves = 0;
+                room = MOST_WORDS;
+            }
+        }
+        for (; i < count; i++)
+            sum += values[i];
+    }
+    return sum + ea_low(halves) + ea_top(halves);
+#else
+    for (; rows > 0; rows--, values += stride)
+        for (int32_t i = 0; i < count; i++)
+            sum += values[i];
+    return sum;
+#endif
+}
+
+/* Sum down a column. */
+static inline int32_t ea_column(const int8_t *values, int32_t stride, int rows)
+{
+    int32_t sum = 0;
+    for (; rows > 0; rows--, values += stride)
         sum += *values;
     return sum;
+}
+
+/* Means down the columns of one channel. */
+static void ea_columns(const int8_t *plane, int rows, int columns, int32_t zero, ea_scale scale, int8_t *output)
+{
+    int t = 0;
+#if EA_DSP
+    for (; rows <= MOST_ROWS && columns >= COLUMNS && t < columns; t += COLUMNS) {
+        t = t + COLUMNS > columns ? columns - COLUMNS : t; /* the last four may begin among the ones before */
+        const int8_t *top = plane + t;
+        uint32_t even = 0, odd = 0;
+        for (int i = rows; i > 0; i--, top += columns) {
+            const uint32_t word = ea_load4(top);
+            even = ea_add_even(even, word);
+            odd = ea_add_odd(odd, word);
+        }
+        const int32_t sums[COLUMNS] = {ea_low(even), ea_low(odd), ea_top(even), ea_top(odd)};
+        for (int p = 0; p < COLUMNS; p++)
+            output[t + p] =
+                ea_finish(sums[p] - zero, scale.multiplier, scale.shift, scale.output_zero_point, scale.low);
+    }
+#endif
+    for (; t < columns; t++)
+        output[t] = ea_finish(ea_column(plane + t, columns, rows) - zero, scale.multiplier, scale.shift,
+                              scale.output_zero_point, scale.low);
 }
 
 void ea_mean(const int8_t *input, ea_shape in, int32_t input_zero_point, ea_scale scale, int8_t *output, ea_shape out)
 {
     const int over_c = in.c / out.c, over_f = in.f / out.f, over_t = in.t / out.t;
-    const int32_t zero = input_zero_point * over_c * over_f * over_t;
+    const int32_t zero = input_zero_point * over_c * over_f * over_t, plane = (int32_t)in.f * in.t;
+    if (over_c == 1 && over_t == 1 && out.f == 1) {
+        for (int c = 0; c < in.c; c++)
+            ea_columns(input + c * plane, in.f, in.t, zero, scale, output + c * in.t);
+        return;
+    }
     for (int c = 0; c < out.c; c++)
         for (int f = 0; f < out.f; f++)
             for (int t = 0; t < out.t; t++) {
+                const int8_t *corner = input + (int32_t)c * over_c * plane + (int32_t)f * over_f * in.t + t * over_t;
                 int32_t sum = -zero;
-                for (int i = 0; i < over_c; i++) {
-                    const int8_t *corner = input + ((int32_t)(c * over_c + i) * in.f + f * over_f) * in.t + t * over_t;
-                    if (over_t == 1)
-                        sum += ea_total(corner, in.t, over_f);
-                    else if (over_f == 1)
-                        sum += ea_total(corner, 1, over_t);
-                    else /* both axes: neither is kept, so that lines follow each other */
-                        sum += ea_total(corner, 1, over_f * over_t);
-                }
+                if (over_t == in.t) /* rows of a channel follow each other */
+                    sum += ea_total(corner, plane, over_c, (int32_t)over_f * in.t);
+                else
+                    for (int i = 0; i < over_f; i++, corner += in.t)
+                        sum += ea_total(corner, plane, over_c, over_t);
                 *output++ = ea_finish(sum, scale.multiplier, scale.shift, scale.output_zero_point, scale.low);
             }
 }
