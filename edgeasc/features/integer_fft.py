@@ -1,8 +1,10 @@
 """The integer transform of real frames, as the C kernel `spectrum.c` computes it, to the last bit.
 
 Decimation in frequency by fours, in place, outputs in bit-reversed order: two samples are one complex number, and a
-last pass splits the spectra of the even and the odd samples. A product with a twiddle is
-`(a * w + 2^31) >> 32`: half of it, rounded once, which one instruction of a Cortex-M4 does.
+last pass splits the spectra of the even and the odd samples. Where fours do not go in, a stage by twos comes first: the
+window leaves most of its second half empty. The last stage has no twiddles, and is the one that does not halve.
+
+A product with a twiddle is `(a * w + 2^31) >> 32`: half of it, rounded once, which one instruction of a Cortex-M4 does.
 """
 
 from __future__ import annotations
@@ -16,20 +18,25 @@ Integers = NDArray[np.int64]
 def real_spectrum(windowed: Integers, cosine: NDArray[np.int32]) -> tuple[Integers, Integers]:
     """Real and imaginary part of bins 0 to n_fft / 2 - 1 of frames [n, n_fft], each [n, n_fft // 2].
 
-    Up to the sign of the imaginary part, which no power needs. Scaled by one half per radix-4 stage.
+    Up to the sign of the imaginary part, which no power needs. Scaled by 2^-`halvings`.
     """
     half = windowed.shape[1] // 2
     real, imag = windowed[:, 0::2].copy(), windowed[:, 1::2].copy()
     size = half
-    while size >= 4:
+    if half.bit_length() % 2 == 0:
+        _radix2(real, imag, cosine)
+        size //= 2
+    while size > 4:
         _radix4(real, imag, size, cosine)
         size //= 4
-    if size == 2:
-        for part in (real, imag):
-            even, odd = part[:, 0::2].copy(), part[:, 1::2].copy()
-            part[:, 0::2], part[:, 1::2] = even + odd, even - odd
+    _last(real, imag)
     order = bit_reversed(half)
     return _split(real[:, order], imag[:, order], cosine)
+
+
+def halvings(log2_fft: int) -> int:
+    """How many stages of a transform of 2^log2_fft samples halve their results."""
+    return (log2_fft - 1) // 2 - 1
 
 
 def bit_reversed(size: int) -> NDArray[np.intp]:
@@ -61,6 +68,26 @@ def _turned(real: Integers, imag: Integers, cos: Integers, sin: Integers) -> tup
         _half(cos, real) + _half(sin, imag),
         _half(cos, imag) + (((1 << 31) - sin * real) >> 32),
     )
+
+
+def _radix2(real: Integers, imag: Integers, cosine: NDArray[np.int32]) -> None:
+    """The first stage of the whole length, in place; nothing is halved: twice the difference goes into the product."""
+    middle = real.shape[1] // 2
+    cos, sin = twiddle(2 * np.arange(middle), cosine)
+    ar, ai, br, bi = real[:, :middle], imag[:, :middle], real[:, middle:], imag[:, middle:]
+    apart = _turned(2 * (ar - br), 2 * (ai - bi), cos, sin)
+    real[:, :middle], imag[:, :middle] = ar + br, ai + bi
+    real[:, middle:], imag[:, middle:] = apart
+
+
+def _last(real: Integers, imag: Integers) -> None:
+    """The last stage, on blocks of four, in place, exact."""
+    ar, br, cr, dr = (real[:, k::4].copy() for k in range(4))
+    ai, bi, ci, di = (imag[:, k::4].copy() for k in range(4))
+    real[:, 0::4], imag[:, 0::4] = ar + cr + br + dr, ai + ci + bi + di
+    real[:, 1::4], imag[:, 1::4] = ar + cr - br - dr, ai + ci - bi - di
+    real[:, 2::4], imag[:, 2::4] = ar - cr + bi - di, ai - ci - br + dr
+    real[:, 3::4], imag[:, 3::4] = ar - cr - bi + di, ai - ci + br - dr
 
 
 def _radix4(real: Integers, imag: Integers, size: int, cosine: NDArray[np.int32]) -> None:

@@ -1,7 +1,7 @@
 """The constants of the integer front end of a spec: what `integer` computes with and what the C export prints.
 
-Fixed point throughout. A windowed sample is `x * window` with `fraction` bits behind an int16 step; every radix-4 stage
-of the transform halves, so that a spectral value has `fraction - halvings` bits left, its `unit` in int16 steps.
+Fixed point throughout. A windowed sample is `x * window` with `fraction` bits behind an int16 step; most stages of
+the transform halve, so that a spectral value has `fraction - halvings` bits left, its `unit` in int16 steps.
 Bounds are worked out here, from the window's own sums, so that no sum of the transform leaves int32 and no sum of
 powers leaves uint64, whatever the samples are.
 """
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
 from edgeasc.features.filterbank import hann_window, hz_to_mel, mel_to_hz
+from edgeasc.features.integer_fft import halvings
 from edgeasc.specs import LogMel
 
 LEVEL_BITS = 10  # a level is ln(S + log_floor) * 2^10, rounded, int16: +-32 log units, steps of a thousandth
@@ -33,7 +34,7 @@ class FrontEndTables:
 
     Attributes:
         log2_fft: `n_fft` is two to this. shift: right shift after the product with the window.
-        halvings: radix-4 stages, each of which halves. unit: of a spectral value, in int16 steps.
+        halvings: stages that halve. unit: of a spectral value, in int16 steps.
         window: uint16 [win_length // 2 + 1], the rising half of the Hann window times 2^16.
         cosine: int32 [n_fft // 4 + 1], cos(2 pi i / n_fft) times 2^31 - 1.
         first_bin, bins: the bins of segment j, between the corners j and j + 1 of the filters, uint16 [n_mels + 1].
@@ -74,23 +75,23 @@ def front_end_tables(spec: LogMel) -> FrontEndTables:
     log2_fft = spec.n_fft.bit_length() - 1
     if spec.n_fft != 1 << log2_fft:
         raise BadInput("integer front end", f"n_fft {spec.n_fft} is no power of two")
-    halvings = (log2_fft - 1) // 2
+    halved = halvings(log2_fft)
     window = np.minimum(np.rint(hann_window(spec) * WINDOW_ONE), WINDOW_ONE - 1)
     corners = _corners(spec)
     first_bin, bins = _segments(corners, spec.n_fft // 2)
-    fraction = _fraction(window / WINDOW_ONE, spec.n_fft, halvings, int(bins.max()))
-    if fraction < halvings - LEVEL_BITS:
+    fraction = _fraction(window / WINDOW_ONE, log2_fft, int(bins.max()))
+    if fraction < halved - LEVEL_BITS:
         raise BadInput("integer front end", f"win_length {spec.win_length} leaves no bits for a spectrum")
-    unit = 2.0 ** (halvings - fraction)
+    unit = 2.0 ** (halved - fraction)
     slope, lean = _ramps(corners, first_bin, bins)
     area = 2.0 / (corners[2:] - corners[:-2]) * (spec.n_fft / spec.sample_rate)  # per Hz
     scale = area * (unit / FULL_SCALE) ** 2  # of a sum of powers, to the mel power of a float waveform
-    floor, floor_shift = _floor(spec, scale, 2.0 * (halvings + 2))
+    floor, floor_shift = _floor(spec, scale, 2.0 * (halved + 3))
     angle = 2.0 * np.pi * np.arange(spec.n_fft // 4 + 1) / spec.n_fft
     return FrontEndTables(
         log2_fft=log2_fft,
         shift=16 - fraction,
-        halvings=halvings,
+        halvings=halved,
         unit=unit,
         window=window[: spec.win_length // 2 + 1].astype(np.uint16),
         cosine=np.rint(np.cos(angle) * (2**31 - 1)).astype(np.int32),
@@ -149,18 +150,23 @@ def _q32(values: NDArray[np.float64]) -> NDArray[np.uint32]:
     return np.clip(np.rint(values * 2.0**32), 0, 2**32 - 1).astype(np.uint32)
 
 
-def _fraction(window: NDArray[np.float64], n_fft: int, halvings: int, longest: int) -> int:
+def _fraction(window: NDArray[np.float64], log2_fft: int, longest: int) -> int:
     """The most bits behind an int16 step that overflow neither a sum of the transform nor one of powers.
 
-    A value of the transform is at most the sum of all windowed samples, halved once less than in the end; a sum of the
-    split over odd or even samples is twice theirs. Powers add up to n_fft / 2 * sum(x^2) (Parseval), times the length
-    of a segment in C.
+    A value of the transform is at most the sum of all windowed samples, halved as often as any; those of the stage
+    before the last add every fourth pair, and have yet to be halved once; a sum of the split, over odd or even samples,
+    is twice theirs. Powers add up to n_fft / 2 * sum(x^2) (Parseval), times the length of a segment in C.
     """
-    most = FULL_SCALE * max(window.sum(), 2 * window[0::2].sum(), 2 * window[1::2].sum()) + 64 * math.sqrt(n_fft)
-    for_values = 31 - math.ceil(math.log2(most * 1.001)) + halvings - 1
-    power = n_fft / 2 * FULL_SCALE**2 * np.square(window).sum() * max(1, longest) * 1.01
-    for_powers = (63 - math.ceil(math.log2(power))) // 2 + halvings
-    return min(16, for_values, for_powers)
+    halved = halvings(log2_fft)
+    pairs = np.add.reduceat(window, np.arange(0, window.size, 2))
+    fourth = max(pairs[k::4].sum() for k in range(4))
+    most = FULL_SCALE * max(window.sum(), 2 * window[0::2].sum(), 2 * window[1::2].sum(), 2 * fourth)
+    rounding = 64 * math.sqrt(2.0**log2_fft)
+    for_values = 31 - math.ceil(math.log2(1.001 * (most + rounding))) + halved
+    power = 2.0 ** (log2_fft - 1) * FULL_SCALE**2 * np.square(window).sum() * max(1, longest) * 1.01
+    for_powers = (63 - math.ceil(math.log2(power))) // 2 + halved
+    by_twos = 13 if log2_fft % 2 == 0 else 16  # whose difference is doubled before it is turned
+    return min(by_twos, for_values, for_powers)
 
 
 def _floor(spec: LogMel, scale: NDArray[np.float64], noise: float) -> tuple[NDArray[np.uint32], int]:

@@ -41,20 +41,30 @@ int8_t ea_level_to_int8(int16_t level, const int16_t *thresholds);
 /* Index of the first of the largest. */
 int ea_argmax(const int8_t *values, int count);
 
-/* Where bin k of 2^bits lies. */
-static inline uint32_t ea_bit_reversed(uint32_t k, int bits)
+static inline uint32_t ea_reversed(uint32_t word)
 {
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
     uint32_t result;
-    __asm__("rbit %0, %1" : "=r"(result) : "r"(k));
-    return result >> (32 - bits);
+    __asm__("rbit %0, %1" : "=r"(result) : "r"(word));
+    return result;
 #else
-    k = (k & 0x55555555u) << 1 | (k >> 1 & 0x55555555u);
-    k = (k & 0x33333333u) << 2 | (k >> 2 & 0x33333333u);
-    k = (k & 0x0F0F0F0Fu) << 4 | (k >> 4 & 0x0F0F0F0Fu);
-    k = (k & 0x00FF00FFu) << 8 | (k >> 8 & 0x00FF00FFu);
-    return (k << 16 | k >> 16) >> (32 - bits);
+    word = (word & 0x55555555u) << 1 | (word >> 1 & 0x55555555u);
+    word = (word & 0x33333333u) << 2 | (word >> 2 & 0x33333333u);
+    word = (word & 0x0F0F0F0Fu) << 4 | (word >> 4 & 0x0F0F0F0Fu);
+    word = (word & 0x00FF00FFu) << 8 | (word >> 8 & 0x00FF00FFu);
+    return word << 16 | word >> 16;
 #endif
+}
+
+/* Bins of 2^bits pairs of int32_t lie in bit-reversed order: bin k is ea_bin_place(k * ea_bin_step(bits)) bytes in. */
+static inline uint32_t ea_bin_step(int bits)
+{
+    return (uint32_t)1 << (29 - bits);
+}
+
+static inline uint32_t ea_bin_place(uint32_t steps)
+{
+    return ea_reversed(steps);
 }
 
 #endif

@@ -35,25 +35,27 @@ static int32_t ea_log(uint64_t value, const int32_t *table)
 
 void ea_mel_levels(const ea_frontend *front, const int32_t *spectrum, int16_t *levels)
 {
-    const int bits = front->log2_fft - 1;
-    uint32_t bin = (uint32_t)front->first_bin;
+    const uint32_t step = ea_bin_step(front->log2_fft - 1);
+    uint32_t bin = (uint32_t)front->first_bin * step;
     uint64_t rising = 0;
     for (int j = 0; j <= front->mels; j++) {
         /* The sum of powers and the sum of that sum: a filter's side is a line, so these two give it. */
-        uint64_t whole = 0, weighted = 0;
-        for (const uint32_t end = bin + front->bins[j]; bin < end; bin++) {
-            const int32_t *value = spectrum + 2 * ea_bit_reversed(bin, bits);
-            whole += (uint64_t)((int64_t)value[0] * value[0]);
-            whole += (uint64_t)((int64_t)value[1] * value[1]);
-            weighted += whole;
+        int64_t sum = 0;
+        uint64_t weighted = 0;
+        for (const uint32_t end = bin + front->bins[j] * step; bin != end; bin += step) {
+            const int32_t *value = (const int32_t *)(const void *)((const char *)spectrum + ea_bin_place(bin));
+            sum += (int64_t)value[0] * value[0];
+            sum += (int64_t)value[1] * value[1];
+            weighted += (uint64_t)sum;
         }
+        const uint64_t whole = (uint64_t)sum;
         const uint64_t up = ea_scaled(weighted, front->slope[j]), down = ea_scaled(whole, front->lean[j]);
         uint64_t falling = up > down ? up - down : 0;
         if (falling > whole)
             falling = whole;
         if (j > 0) {
-            const uint64_t sum = rising + falling + ((uint64_t)front->floor[j - 1] << front->floor_shift);
-            int32_t level = ea_log(sum, front->logarithm) + front->offset[j - 1];
+            const uint64_t floored = rising + falling + ((uint64_t)front->floor[j - 1] << front->floor_shift);
+            int32_t level = ea_log(floored, front->logarithm) + front->offset[j - 1];
             level = (level + (1 << (LOG_BITS - LEVEL_BITS - 1))) >> (LOG_BITS - LEVEL_BITS);
             levels[j - 1] = (int16_t)(level < INT16_MIN ? INT16_MIN : level > INT16_MAX - 1 ? INT16_MAX - 1 : level);
         }

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: 0BSD OR Apache-2.0 */
-/* Window and real transform in 32-bit integers: decimation in frequency by fours, in place, every stage halved. */
+/* Window and real transform in 32-bit integers: decimation in frequency by fours, in place, every stage but the last
+ * halved. Where fours do not go in, a stage by twos comes first. */
 #include "ea_frontend.h"
+
+typedef struct {
+    int32_t real;
+    int32_t imag;
+} ea_complex;
 
 typedef struct {
     int32_t cos;
@@ -41,8 +47,29 @@ static inline int32_t ea_less_half(int32_t sum, int32_t a, int32_t b)
 #endif
 }
 
+static inline ea_complex ea_load(const ea_complex *place)
+{
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+    ea_complex value;
+    __asm__("ldrd %0, %1, %2" : "=r"(value.real), "=r"(value.imag) : "Q"(*place));
+    return value;
+#else
+    return *place;
+#endif
+}
+
+static inline void ea_store(ea_complex *place, int32_t real, int32_t imag)
+{
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+    __asm__("strd %1, %2, %0" : "=Q"(*place) : "r"(real), "r"(imag));
+#else
+    place->real = real;
+    place->imag = imag;
+#endif
+}
+
 /* cos and sin of `index` of 4 * quarter parts of a turn, up to three quarters. */
-static ea_turn ea_turn_of(const int32_t *cosine, int quarter, int index)
+static inline ea_turn ea_turn_of(const int32_t *cosine, int quarter, int index)
 {
     ea_turn turn;
     if (index < quarter) {
@@ -59,25 +86,53 @@ static ea_turn ea_turn_of(const int32_t *cosine, int quarter, int index)
 }
 
 /* Half of (real + i imag)(cos - i sin). */
-static inline void ea_put_turned(int32_t *place, int32_t real, int32_t imag, ea_turn turn)
+static inline void ea_put_turned(ea_complex *place, int32_t real, int32_t imag, ea_turn turn)
 {
-    place[0] = ea_plus_half(ea_half(turn.cos, real), turn.sin, imag);
-    place[1] = ea_less_half(ea_half(turn.cos, imag), turn.sin, real);
+    ea_store(place, ea_plus_half(ea_half(turn.cos, real), turn.sin, imag),
+             ea_less_half(ea_half(turn.cos, imag), turn.sin, real));
 }
 
-/* One stage on blocks of `size` complex values. */
-static void ea_radix4(int32_t *data, int half, int size, const int32_t *cosine)
+/* The first stage of all `half` values, of which those from `filled` on are zero and may hold anything. */
+static void ea_radix2(ea_complex *data, int half, int filled, const int32_t *cosine)
 {
-    const int step = 2 * half / size, apart = size / 2; /* a quarter of a block, in numbers */
-    for (int n = 0; n < size / 4; n++) {
+    const int middle = half / 2, both = filled > middle ? filled - middle : 0;
+    for (int n = 0; n < both; n++) {
+        ea_complex *a = data + n, *b = a + middle;
+        const ea_complex first = ea_load(a), second = ea_load(b);
+        ea_store(a, first.real + second.real, first.imag + second.imag);
+        ea_put_turned(b, 2 * (first.real - second.real), 2 * (first.imag - second.imag),
+                      ea_turn_of(cosine, middle, 2 * n));
+    }
+    int n = both;
+    for (; n < middle / 2; n++) {
+        const ea_complex first = ea_load(data + n);
+        const ea_turn turn = {cosine[2 * n], cosine[middle - 2 * n]};
+        ea_put_turned(data + middle + n, 2 * first.real, 2 * first.imag, turn);
+    }
+    for (; n < middle; n++) {
+        const ea_complex first = ea_load(data + n);
+        const ea_turn turn = {-cosine[2 * middle - 2 * n], cosine[2 * n - middle]};
+        ea_put_turned(data + middle + n, 2 * first.real, 2 * first.imag, turn);
+    }
+}
+
+/* One stage on blocks of `size` values. */
+static void ea_radix4(ea_complex *data, int half, int size, const int32_t *cosine)
+{
+    const int step = 2 * half / size, apart = size / 4;
+    const ea_complex *end = data + half;
+    for (int n = 0; n < apart; n++) {
         const ea_turn one = ea_turn_of(cosine, half / 2, n * step), two = ea_turn_of(cosine, half / 2, 2 * n * step),
                       three = ea_turn_of(cosine, half / 2, 3 * n * step);
-        for (int32_t *a = data + 2 * n; a < data + 2 * half; a += 2 * size) {
-            int32_t *b = a + apart, *c = b + apart, *d = c + apart;
-            const int32_t even_r = a[0] + c[0], even_i = a[1] + c[1], left_r = a[0] - c[0], left_i = a[1] - c[1];
-            const int32_t odd_r = b[0] + d[0], odd_i = b[1] + d[1], right_r = b[0] - d[0], right_i = b[1] - d[1];
-            a[0] = (even_r + odd_r) >> 1;
-            a[1] = (even_i + odd_i) >> 1;
+        ea_complex *a = data + n, *b = a + apart, *c = b + apart, *d = c + apart;
+        for (; a < end; a += size, b += size, c += size, d += size) {
+            const ea_complex p = ea_load(a), r = ea_load(c);
+            const int32_t even_r = p.real + r.real, even_i = p.imag + r.imag;
+            const int32_t left_r = p.real - r.real, left_i = p.imag - r.imag;
+            const ea_complex q = ea_load(b), s = ea_load(d);
+            const int32_t odd_r = q.real + s.real, odd_i = q.imag + s.imag;
+            const int32_t right_r = q.real - s.real, right_i = q.imag - s.imag;
+            ea_store(a, (even_r + odd_r) >> 1, (even_i + odd_i) >> 1);
             ea_put_turned(b, even_r - odd_r, even_i - odd_i, two);
             ea_put_turned(c, left_r + right_i, left_i - right_r, one);
             ea_put_turned(d, left_r - right_i, left_i + right_r, three);
@@ -85,61 +140,74 @@ static void ea_radix4(int32_t *data, int half, int size, const int32_t *cosine)
     }
 }
 
-static void ea_radix2(int32_t *data, int half)
+/* The last stage, on blocks of four: no twiddles, and not halved. */
+static void ea_last(ea_complex *data, int half)
 {
-    for (int32_t *a = data; a < data + 2 * half; a += 4) {
-        const int32_t real = a[2], imag = a[3];
-        a[2] = a[0] - real;
-        a[3] = a[1] - imag;
-        a[0] += real;
-        a[1] += imag;
+    for (ea_complex *a = data; a < data + half; a += 4) {
+        const ea_complex p = ea_load(a), q = ea_load(a + 1), r = ea_load(a + 2), s = ea_load(a + 3);
+        const int32_t even_r = p.real + r.real, even_i = p.imag + r.imag;
+        const int32_t left_r = p.real - r.real, left_i = p.imag - r.imag;
+        const int32_t odd_r = q.real + s.real, odd_i = q.imag + s.imag;
+        const int32_t right_r = q.real - s.real, right_i = q.imag - s.imag;
+        ea_store(a, even_r + odd_r, even_i + odd_i);
+        ea_store(a + 1, even_r - odd_r, even_i - odd_i);
+        ea_store(a + 2, left_r + right_i, left_i - right_r);
+        ea_store(a + 3, left_r - right_i, left_i + right_r);
     }
 }
 
 /* From the spectrum of pairs of samples to that of the samples: bins k and half - k together. */
-static void ea_split(int32_t *data, int bits, const int32_t *cosine)
+static void ea_split(ea_complex *data, int bits, const int32_t *cosine)
 {
     const int half = 1 << bits;
-    data[0] += data[1];
-    data[1] = 0;
-    for (int k = 1; k < half / 2; k++) {
-        int32_t *a = data + 2 * ea_bit_reversed((uint32_t)k, bits);
-        int32_t *b = data + 2 * ea_bit_reversed((uint32_t)(half - k), bits);
-        const int32_t cos = cosine[k], sin = cosine[half / 2 - k];
-        const int32_t even_r = (a[0] + b[0]) >> 1, even_i = (a[1] - b[1]) >> 1;
-        const int32_t odd_r = a[0] - b[0], odd_i = a[1] + b[1];
+    const int32_t *sine = cosine + half / 2;
+    data->real += data->imag;
+    data->imag = 0;
+    const uint32_t step = ea_bin_step(bits);
+    uint32_t up = step, down = (uint32_t)(half - 1) * step;
+    for (int k = 1; k < half / 2; k++, up += step, down -= step) {
+        ea_complex *a = (ea_complex *)(void *)((char *)data + ea_bin_place(up));
+        ea_complex *b = (ea_complex *)(void *)((char *)data + ea_bin_place(down));
+        const int32_t cos = *++cosine, sin = *--sine;
+        const ea_complex p = ea_load(a), q = ea_load(b);
+        const int32_t even_r = (p.real + q.real) >> 1, even_i = (p.imag - q.imag) >> 1;
+        const int32_t odd_r = p.real - q.real, odd_i = p.imag + q.imag;
         const int32_t part_r = ea_less_half(ea_half(cos, odd_i), sin, odd_r);
         const int32_t part_i = ea_plus_half(ea_half(cos, odd_r), sin, odd_i);
-        a[0] = even_r + part_r;
-        a[1] = even_i - part_i;
-        b[0] = even_r - part_r;
-        b[1] = even_i + part_i;
+        ea_store(a, even_r + part_r, even_i - part_i);
+        ea_store(b, even_r - part_r, even_i + part_i);
     }
 }
 
 /* Samples [count] that begin at place `at` of the frame, windowed. The window is symmetric about win_length / 2. */
 static void ea_window_part(const ea_frontend *front, const int16_t *samples, int at, int count, int32_t *result)
 {
-    const int32_t rounding = (int32_t)1 << front->shift >> 1;
-    const int middle = front->win_length / 2, end = at + count;
-    int i = at;
-    for (; i < end && i <= middle; i++)
-        result[i] = (*samples++ * (int32_t)front->window[i] + rounding) >> front->shift;
-    for (const uint16_t *falling = front->window + (front->win_length - i); i < end; i++)
-        result[i] = (*samples++ * (int32_t)*falling-- + rounding) >> front->shift;
+    const int shift = front->shift, middle = front->win_length / 2 + 1, end = at + count;
+    const int32_t rounding = (int32_t)1 << shift >> 1;
+    const int turn = at > middle ? at : end < middle ? end : middle;
+    const uint16_t *window = front->window + at;
+    int32_t *place = result + at;
+    for (const int16_t *last = samples + (turn - at); samples < last;)
+        *place++ = (*samples++ * (int32_t)*window++ + rounding) >> shift;
+    window = front->window + (front->win_length - turn);
+    for (const int16_t *last = samples + (end - turn); samples < last;)
+        *place++ = (*samples++ * (int32_t)*window-- + rounding) >> shift;
 }
 
 void ea_spectrum(const ea_frontend *front, const int16_t *samples, int oldest, int32_t *spectrum)
 {
     const int size = 1 << front->log2_fft, half = size / 2, newer = front->win_length - oldest;
+    const int by_twos = front->log2_fft % 2 == 0, filled = (front->win_length + 1) / 2;
+    ea_complex *data = (ea_complex *)spectrum;
     ea_window_part(front, samples + oldest, 0, newer, spectrum);
     ea_window_part(front, samples, newer, oldest, spectrum);
-    for (int i = front->win_length; i < size; i++)
+    /* The stage by twos knows what is empty behind the middle. */
+    for (int i = front->win_length; i < (by_twos ? filled > half / 2 ? 2 * filled : half : size); i++)
         spectrum[i] = 0;
-    int block = half;
-    for (; block >= 4; block /= 4)
-        ea_radix4(spectrum, half, block, front->cosine);
-    if (block == 2)
-        ea_radix2(spectrum, half);
-    ea_split(spectrum, front->log2_fft - 1, front->cosine);
+    if (by_twos)
+        ea_radix2(data, half, filled, front->cosine);
+    for (int block = by_twos ? half / 2 : half; block > 4; block /= 4)
+        ea_radix4(data, half, block, front->cosine);
+    ea_last(data, half);
+    ea_split(data, front->log2_fft - 1, front->cosine);
 }
