@@ -24,6 +24,7 @@ from edgeasc.graph.onnx_write import onnx_bytes
 
 pytestmark = pytest.mark.needs("arm-none-eabi-gcc", "qemu-system-arm", "serial")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "firmware"
+BOARDS = EXAMPLE.parents[1] / "edgeasc" / "bench" / "mcu" / "firmware" / "boards"
 MACHINES = {  # by board
     "mps2-an386": "mps2-an386",
     "mps2-an500": "mps2-an500",
@@ -73,9 +74,8 @@ def m4(network) -> Path:
 
 
 def test_every_board_s_files_are_there_and_tested_here():
-    boards = EXAMPLE.parents[1] / "edgeasc" / "bench" / "mcu" / "firmware" / "boards"
-    assert {path.stem for path in boards.glob("*.mk")} == set(MACHINES)
-    assert all((boards / f"{board}.c").is_file() for board in MACHINES)
+    assert {path.stem for path in BOARDS.glob("*.mk")} == set(MACHINES)
+    assert all((BOARDS / f"{board}.c").is_file() for board in MACHINES)
 
 
 @pytest.mark.parametrize("board", MACHINES)
@@ -162,24 +162,27 @@ def small(small_c) -> Iterator[SerialLink]:
         yield SerialLink(port, line)
 
 
-def test_a_model_of_older_files_is_built_anew(network, small_c, tmp_path):
-    assert build(network, "mps2-an386", BUILD=str(tmp_path)).returncode == 0
-    first = (tmp_path / "firmware.bin").read_bytes()
-    os.utime(small_c / "c" / "scene.c", (0, 0))
-    assert build(small_c, "mps2-an386", BUILD=str(tmp_path)).returncode == 0
-    second = (tmp_path / "firmware.bin").read_bytes()
-    build_line = (small_c / "c" / "scene.h").read_text().split('SCENE_BUILD "')[1][:32].encode()
-    assert build_line in second and build_line not in first
+def test_a_model_of_older_files_is_built_anew(small_c, tmp_path):
+    write_bundle(bundle(dummy_graph("island")), tmp_path / "c")
+    os.utime(tmp_path / "c" / "scene.h", (0, 0))
+    images = []
+    for folder in (small_c, tmp_path):
+        done = build(folder, "mps2-an386", BUILD=str(tmp_path / "build"), OPTIMISE="-O0")
+        assert done.returncode == 0, done.stderr
+        images.append((tmp_path / "build" / "firmware.bin").read_bytes())
+    build_line = (tmp_path / "c" / "scene.h").read_text().split('SCENE_BUILD "')[1][:32].encode()
+    assert [build_line in image for image in images] == [False, True]
 
 
-def test_a_fault_is_told_until_reset(network, tmp_path):
-    shutil.copytree(network / "c", tmp_path / "c")
+def test_a_fault_is_told_until_reset(small_c, tmp_path):
+    shutil.copytree(small_c / "c", tmp_path / "c")
     text = (tmp_path / "c" / "scene.c").read_text()
     before = "    int8_t *const a = arena;\n"
     (tmp_path / "c" / "scene.c").write_text(text.replace(before, before + "    __builtin_trap();\n"))
-    assert build(tmp_path, "mps2-an386").returncode == 0
+    done = build(tmp_path, "mps2-an386", OPTIMISE="-O0")
+    assert done.returncode == 0, done.stderr
     with emulated(tmp_path / "mps2-an386" / "firmware.elf", "mps2-an386") as line:
-        document = bench_boards([network / "model.onnx"], [line])
+        document = bench_boards([small_c / "c"], [line])
     assert document["exit_code"] == 5 and "its firmware faulted; reset it" in document["results"][0]["error"]
 
 
@@ -191,9 +194,19 @@ def test_a_fault_is_told_until_reset(network, tmp_path):
         ({"board": "mps2-an386", "CROSS": "no-such-"}, "no-such-gcc"),
     ],
 )
-def test_what_cannot_be_built_says_why(network, tmp_path, options, why):
-    done = build(network, options.pop("board"), **options, BUILD=str(tmp_path / "b"))
+def test_what_cannot_be_built_says_why(small_c, tmp_path, options, why):
+    done = build(small_c, options.pop("board"), **options, BUILD=str(tmp_path / "b"))
     assert done.returncode != 0 and why in done.stderr
+
+
+def test_a_board_of_ones_own_needs_two_files_in_a_folder_of_its_own(small_c, tmp_path):
+    (tmp_path / "mine.mk").write_text((BOARDS / "stm32f405.mk").read_text())
+    (tmp_path / "mine.c").write_text((BOARDS / "stm32f405.c").read_text().replace('"stm32f405"', '"mine"'))
+    done = build(small_c, "mine", BOARDS_AT=str(tmp_path), BUILD=str(tmp_path / "build"), OPTIMISE="-O0")
+    assert done.returncode == 0, done.stderr
+    elf = tmp_path / "build" / "firmware.elf"
+    with emulated(elf, "netduinoplus2") as line, contextlib.closing(open_port(line, 115200)) as port:
+        assert SerialLink(port, line).hello().name == "mine"
 
 
 def test_a_model_that_is_no_c_folder_is_named_with_the_command_that_writes_one(tmp_path):

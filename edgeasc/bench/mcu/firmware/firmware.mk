@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: 0BSD OR Apache-2.0
 # Firmware that serves the network of a C folder on a serial line, for `edgeasc bench --target serial:PORT`.
-#   MODEL  the C folder of `edgeasc export --c`        BOARD  one of boards/*.mk        BAUD  of the line
+#   MODEL  the C folder of `edgeasc export --c`        BOARD   one of $(BOARDS_AT)/*.mk
+#   BAUD   of the line                                 BOARDS_AT  where boards are, by default beside this file
 # The linker script gets the board's memory and refuses what does not fit.
 FIRMWARE := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+BOARDS_AT ?= $(FIRMWARE)/boards
 BOARD ?= mps2-an386
 BAUD ?= 115200
 STACK ?= 8192
@@ -11,14 +13,14 @@ CROSS ?= arm-none-eabi-
 OPTIMISE ?= -O3
 PREFIX := scene
 
-BOARDS := $(sort $(patsubst $(FIRMWARE)/boards/%.mk,%,$(wildcard $(FIRMWARE)/boards/*.mk)))
+BOARDS := $(sort $(patsubst $(BOARDS_AT)/%.mk,%,$(wildcard $(BOARDS_AT)/*.mk)))
 ifeq ($(filter $(BOARD),$(BOARDS)),)
 $(error no board '$(BOARD)'; there are: $(BOARDS))
 endif
 ifeq ($(wildcard $(MODEL)/$(PREFIX).c),)
 $(error MODEL='$(MODEL)' is no C folder; write one: edgeasc export MODEL --c --out build, then MODEL=build/c)
 endif
-include $(FIRMWARE)/boards/$(BOARD).mk
+include $(BOARDS_AT)/$(BOARD).mk
 
 # How the network rounds is written in its own Makefile.
 ROUNDING := $(shell sed -n 's/.*-DEA_ROUNDING=\([12]\).*/\1/p' $(MODEL)/Makefile)
@@ -27,12 +29,13 @@ $(error $(MODEL)/Makefile does not say how the network rounds (-DEA_ROUNDING))
 endif
 
 NETWORK := $(filter-out %_host.c,$(wildcard $(MODEL)/*.c))
-SERVER := $(addprefix $(FIRMWARE)/,startup.c serial/server.c serial/frame.c serial/counter.c boards/$(BOARD).c)
+SERVER := $(addprefix $(FIRMWARE)/,startup.c serial/server.c serial/frame.c serial/counter.c)
 OBJECTS := $(patsubst $(MODEL)/%.c,$(BUILD)/network/%.o,$(NETWORK)) \
-	$(patsubst $(FIRMWARE)/%.c,$(BUILD)/server/%.o,$(SERVER))
-HEADERS := $(wildcard $(MODEL)/*.h $(FIRMWARE)/*.h $(FIRMWARE)/*/*.h)
+	$(patsubst $(FIRMWARE)/%.c,$(BUILD)/server/%.o,$(SERVER)) $(BUILD)/server/$(BOARD).o
+HEADERS := $(wildcard $(MODEL)/*.h $(FIRMWARE)/*.h $(FIRMWARE)/*/*.h $(BOARDS_AT)/*.h)
 
-CFLAGS := $(CPU) $(OPTIMISE) -std=gnu99 -Wall -Wextra -Werror -ffreestanding -ffunction-sections -fdata-sections \
+CFLAGS := $(CPU) $(OPTIMISE) -std=c99 -pedantic -Wall -Wextra -Wconversion -Werror \
+	-ffreestanding -ffunction-sections -fdata-sections \
 	-DFW_BAUD=$(BAUD) -DEA_ROUNDING=$(ROUNDING) -I$(MODEL) -I$(FIRMWARE)/serial
 LDFLAGS := $(CPU) -nostdlib -Wl,--gc-sections -T $(FIRMWARE)/link.ld -Wl,--defsym=STACK_LENGTH=$(STACK) \
 	$(foreach place,FLASH_ORIGIN FLASH_LENGTH RAM_ORIGIN RAM_LENGTH,-Wl,--defsym=$(place)=$($(place)))
@@ -65,6 +68,10 @@ $(BUILD)/network/%.o: $(MODEL)/%.c $(HEADERS) $(BUILD)/settings
 	$(CROSS)gcc $(CFLAGS) -include $(FIRMWARE)/count.h -c -o $@ $<
 
 $(BUILD)/server/%.o: $(FIRMWARE)/%.c $(HEADERS) $(BUILD)/settings
+	@mkdir -p $(dir $@)
+	$(CROSS)gcc $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/server/$(BOARD).o: $(BOARDS_AT)/$(BOARD).c $(HEADERS) $(BUILD)/settings
 	@mkdir -p $(dir $@)
 	$(CROSS)gcc $(CFLAGS) -c -o $@ $<
 
