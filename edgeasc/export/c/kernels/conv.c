@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD OR Apache-2.0 */
 /* Convolution with any kernel, one group: one output row of one channel at a time, eight values of it at once. */
+#include "ea_mve.h"
 #include "ea_tile.h"
 
 enum { BLOCK = 8 };
@@ -124,6 +125,43 @@ static void ea_plain(const int8_t *input, ea_shape in, int32_t input_zero_point,
     }
 }
 
+#if EA_MVE
+/* The column of one pixel, the zero point left on, and for inputs that it lacks put in. */
+static void ea_vector_gather(const int8_t *input, ea_shape in, int32_t zero, ea_window w, int row, int column,
+                             int8_t *columns)
+{
+    int k = 0;
+    for (int c = 0; c < in.c; c++)
+        for (int i = 0; i < w.kernel_f; i++) {
+            const int f = row + i * w.dilation_f;
+            const int8_t *line = input + ((int32_t)c * in.f + f) * in.t;
+            for (int j = 0, t = column; j < w.kernel_t; j++, t += w.dilation_t, k++)
+                columns[k / EA_CHUNK * EA_CHUNK_BYTES + k % EA_CHUNK] =
+                    f >= 0 && f < in.f && t >= 0 && t < in.t ? line[t] : (int8_t)zero;
+        }
+}
+
+static void ea_vectors(const int8_t *input, ea_shape in, int32_t zero, const int8_t *weights, ea_window w,
+                       const ea_requant *requant, int band, int8_t *output, ea_shape out)
+{
+    const int32_t plane = (int32_t)out.f * out.t, size = plane / requant->bands, end = (band + 1) * size;
+    const int bytes = ea_vector_chunks(in.c * w.kernel_f * w.kernel_t) * EA_CHUNK_BYTES;
+    int8_t columns[bytes];
+    for (int i = bytes - EA_CHUNK_BYTES; i < bytes; i++)
+        columns[i] = 0; /* inputs that the last chunk lacks */
+    for (int32_t p = band * size; p < end; p += EA_TILE_PIXELS) {
+        p = p + EA_TILE_PIXELS > end ? end - EA_TILE_PIXELS : p; /* the last tile computes some values again */
+        for (int i = 0; i < EA_TILE_PIXELS; i++) {
+            const int f = (int)((p + i) / out.t), t = (int)((p + i) % out.t);
+            ea_vector_gather(input, in, zero, w, f * w.stride_f - w.pad_f, t * w.stride_t - w.pad_t,
+                             columns + i * EA_CHUNK);
+        }
+        ea_vector_channels(columns, weights, in.c * w.kernel_f * w.kernel_t, zero, requant, band, output + p, out.c,
+                           plane);
+    }
+}
+#endif
+
 #if EA_DSP
 static inline void ea_put(uint32_t *columns, int k, int pixel, int32_t value)
 {
@@ -176,6 +214,14 @@ static void ea_tiled(const int8_t *input, ea_shape in, int32_t zero, const int8_
 void ea_conv(const int8_t *input, ea_shape in, int32_t input_zero_point, const int8_t *weights, ea_window window,
              const ea_requant *requant, int8_t *output, ea_shape out)
 {
+#if EA_MVE
+    if (ea_vector_chunks(in.c * window.kernel_f * window.kernel_t) &&
+        (int32_t)out.f * out.t >= (int32_t)requant->bands * EA_TILE_PIXELS) {
+        for (int s = 0; s < requant->bands; s++)
+            ea_vectors(input, in, input_zero_point, weights, window, requant, s, output, out);
+        return;
+    }
+#endif
 #if EA_DSP
     const int at_once = ea_tiles_at_once((in.c * window.kernel_f * window.kernel_t + 3) / 4);
     if (at_once && (int32_t)out.f * out.t >= (int32_t)requant->bands * EA_SIX) {

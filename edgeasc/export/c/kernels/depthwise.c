@@ -2,6 +2,7 @@
 /* Depth-wise convolution. A few rows of one channel are copied with their padding, so that every tap of every pixel
  * lies inside; taps of weight zero are left out. */
 #include "ea_kernels.h"
+#include "ea_mve.h"
 
 #if EA_DSP
 #define EA_BARRIER(value) __asm__ volatile("" : "+r"(value))
@@ -49,6 +50,11 @@ EA_APART static void ea_fill(int8_t *to, int8_t value, int count)
 /* Words at a time where that can be. The barriers keep compilers from calling a library, which has its own price. */
 EA_APART static void ea_copy_row(int8_t *to, const int8_t *from, int32_t count)
 {
+#if EA_MVE
+    for (; count > 0; count -= EA_CHUNK, to += EA_CHUNK, from += EA_CHUNK)
+        vstrbq_p_s8(to, vldrbq_z_s8(from, vctp8q((uint32_t)count)), vctp8q((uint32_t)count));
+    return;
+#endif
 #if EA_DSP
     for (; count >= BLOCK; count -= BLOCK, to += BLOCK, from += BLOCK) {
         uint32_t word = ea_load4(from);
@@ -215,10 +221,61 @@ static inline int ea_fast_run(const int8_t *x, const ea_taps *taps, const ea_end
 }
 #endif
 
+#if EA_MVE
+/* Eight pixels at once, at least eight in all. */
+EA_APART static void ea_vector_run(const int8_t *x, const ea_taps *taps, const ea_vector_ending *v, int8_t *output,
+                                   int32_t count)
+{
+    for (int32_t p = 0; p < count; p += 2 * EA_LANES) {
+        p = p + 2 * EA_LANES > count ? count - 2 * EA_LANES : p; /* the last block computes some values again */
+        int32x4_t a = vdupq_n_s32(v->bias), b = a;
+        for (int i = 0; i < taps->count; i++) {
+            const int8_t *tap = x + p + taps->offset[i];
+            a = vmlaq_n_s32(a, vldrbq_s32(tap), taps->weight[i]);
+            b = vmlaq_n_s32(b, vldrbq_s32(tap + EA_LANES), taps->weight[i]);
+        }
+        vstrbq_s32(output + p, ea_vector_end(a, v));
+        vstrbq_s32(output + p + EA_LANES, ea_vector_end(b, v));
+    }
+}
+
+/* The same for three taps. */
+EA_APART static void ea_vector_three(const int8_t *x, const ea_taps *taps, const ea_vector_ending *v, int8_t *output,
+                                     int32_t count)
+{
+    const int8_t *const first = x + taps->offset[0], *const second = x + taps->offset[1];
+    const int8_t *const third = x + taps->offset[2];
+    const int32_t w0 = taps->weight[0], w1 = taps->weight[1], w2 = taps->weight[2];
+    const ea_vector_ending ending = *v;
+    for (int32_t p = 0; p < count; p += 2 * EA_LANES) {
+        p = p + 2 * EA_LANES > count ? count - 2 * EA_LANES : p;
+        int32x4_t a = vdupq_n_s32(ending.bias), b = a;
+        a = vmlaq_n_s32(a, vldrbq_s32(first + p), w0);
+        b = vmlaq_n_s32(b, vldrbq_s32(first + p + EA_LANES), w0);
+        a = vmlaq_n_s32(a, vldrbq_s32(second + p), w1);
+        b = vmlaq_n_s32(b, vldrbq_s32(second + p + EA_LANES), w1);
+        a = vmlaq_n_s32(a, vldrbq_s32(third + p), w2);
+        b = vmlaq_n_s32(b, vldrbq_s32(third + p + EA_LANES), w2);
+        vstrbq_s32(output + p, ea_vector_end(a, &ending));
+        vstrbq_s32(output + p + EA_LANES, ea_vector_end(b, &ending));
+    }
+}
+#endif
+
 /* A run of output values whose inputs lie `stride` apart. */
 static inline void ea_run(const int8_t *x, const ea_taps *taps, int stride, const ea_ending *e, int8_t *output,
                           int32_t count)
 {
+#if EA_MVE
+    ea_vector_ending vector;
+    if (stride == 1 && count >= 2 * EA_LANES && ea_vector_of(e, &vector)) {
+        if (taps->count == 3)
+            ea_vector_three(x, taps, &vector, output, count);
+        else
+            ea_vector_run(x, taps, &vector, output, count);
+        return;
+    }
+#endif
 #if EA_DSP
     if (stride == 1 && ea_fast_run(x, taps, e, output, count))
         return;

@@ -4,7 +4,7 @@
 #ifndef EA_SPARSE_H
 #define EA_SPARSE_H
 
-#include "ea_kernels.h"
+#include "ea_mve.h"
 
 enum {
     EA_EIGHT = 8,
@@ -114,6 +114,13 @@ static inline void ea_sparse_channel(const int8_t *input, const uint8_t *pairs, 
     for (int s = 0; s < requant->bands; s++) {
         const ea_ending ending = ea_ending_of(requant, s * out.c + c);
         const int32_t end = (s + 1) * band;
+#if EA_MVE
+        ea_vector_ending vector;
+        if (band >= 4 * EA_LANES && ea_vector_of(&ending, &vector)) {
+            ea_vector_row(input + s * band, plane, pairs, pairs + 2 * count, &vector, line + s * band, band);
+            continue;
+        }
+#endif
         int32_t p = ea_blocks(input, plane, pairs, count, &ending, line, s * band, end);
         if (p < end && band >= EA_EIGHT) /* the last block computes some values again */
             p = ea_blocks(input, plane, pairs, count, &ending, line, end - EA_EIGHT, end);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD OR Apache-2.0 */
 /* Point-wise convolution with all weights stored. */
+#include "ea_mve.h"
 #include "ea_tile.h"
 
 enum { BLOCK = 4 };
@@ -123,12 +124,34 @@ static void ea_tiled(const int8_t *input, int c_in, const int8_t *weights, const
 }
 #endif
 
+#if EA_MVE
+static void ea_vectors(const int8_t *input, int c_in, const int8_t *weights, const ea_requant *requant, int band,
+                       int8_t *output, int channels, int32_t plane, int32_t start, int32_t end)
+{
+    const int bytes = ea_vector_chunks(c_in) * EA_CHUNK_BYTES;
+    int8_t columns[bytes];
+    for (int i = bytes - EA_CHUNK_BYTES; i < bytes; i++)
+        columns[i] = 0; /* inputs that the last chunk lacks */
+    for (int32_t p = start; p < end; p += EA_TILE_PIXELS) {
+        p = p + EA_TILE_PIXELS > end ? end - EA_TILE_PIXELS : p; /* the last tile computes some values again */
+        ea_vector_columns(input + p, plane, c_in, columns);
+        ea_vector_channels(columns, weights, c_in, 0, requant, band, output + p, channels, plane);
+    }
+}
+#endif
+
 void ea_pointwise(const int8_t *input, int c_in, const int8_t *weights, const ea_requant *requant, int8_t *output,
                   ea_shape out)
 {
     const int32_t plane = (int32_t)out.f * out.t, size = plane / requant->bands;
     for (int s = 0; s < requant->bands; s++) {
         const int32_t start = s * size, end = start + size;
+#if EA_MVE
+        if (ea_vector_chunks(c_in) && size >= EA_TILE_PIXELS) {
+            ea_vectors(input, c_in, weights, requant, s, output, out.c, plane, start, end);
+            continue;
+        }
+#endif
 #if EA_DSP
         const int at_once = ea_tiles_at_once((c_in + 3) / 4);
         if (at_once && size >= EA_SIX)
