@@ -4,10 +4,10 @@
 
 For each network (see c_networks.py), form `int8`, one second of audio: every generator's C as firmware for one core,
 same compiler, same flags (-O3), counted instruction by instruction under emulation, its integers held against the numpy
-reference. `dense` is our own C with every layer's weights stored whole. RAM is what a run touches: arena and stack; emx
-keeps every tensor on the stack. The front end is left out. Flash is the whole firmware, with some 2 kB that reads
-inputs and counts. emx computes the quantised graph partly in float, as ONNX Runtime does, so that its integers are not
-the reference's; how far they lie from ONNX Runtime's is told beside.
+reference. `dense` is our own C with every layer's weights stored whole, the sparse ones what `export --optimise` gives.
+RAM is what a run touches: arena and stack; emx keeps every tensor on the stack. The front end is left out. Flash is the
+whole firmware, with some 2 kB that reads inputs and counts. emx computes the quantised graph as ONNX Runtime does, so
+that its integers are not the reference's; how far they lie from ONNX Runtime's is told beside.
 Writes benchmarks/results/<date>-c-compare.json and .md.
 """
 
@@ -20,7 +20,6 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import c_emx
 import numpy as np
@@ -32,8 +31,8 @@ from edgeasc.bench.mcu.boards import BOARDS, find_board
 from edgeasc.bench.mcu.emulate import bench_emulated
 from edgeasc.data.layouts import open_dataset
 from edgeasc.errors import EdgeascError
-from edgeasc.export.c import sparse
 from edgeasc.export.c.bundle import Bundle, bundle
+from edgeasc.export.c.choice import Optimise
 from edgeasc.export.tflite import tflite_bytes
 from edgeasc.files import write_json, write_text
 from edgeasc.graph.count import count
@@ -44,6 +43,12 @@ from edgeasc.tables import Block, Table, as_markdown
 
 Row = dict[str, Any]
 WEIGHTS = ("weights", "indices")
+OURS: dict[Optimise, str] = {
+    "dense": "edgeasc, dense",
+    "size": "edgeasc, sparse for size",
+    "balanced": "edgeasc, sparse, balanced",
+    "speed": "edgeasc, sparse for speed",
+}
 
 
 def arguments() -> argparse.Namespace:
@@ -57,13 +62,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def dense_bundle(network: Network) -> Bundle:
-    """Our C with no sparse storage to choose from."""
-    everything = sparse.storages
-    with mock.patch.object(sparse, "storages", lambda weights: everything(weights)[:1]):
-        found = bundle(network.graph, front_end=False)
+def our_bundle(network: Network, optimise: Optimise) -> Bundle:
+    """Our C without the front end, weights stored as `optimise` decides."""
+    found = bundle(network.graph, front_end=False, optimise=optimise)
     kept = {layer["storage"] for layer in found.facts["layers"]} - {"none"}
-    if kept != {"dense"}:
+    if optimise == "dense" and kept != {"dense"}:
         raise RuntimeError(f"the dense form stores weights as {', '.join(sorted(kept))}")
     return found
 
@@ -74,13 +77,14 @@ def agreement(found: NDArray[np.int8], expected: NDArray[np.int8]) -> dict[str, 
     return {"runs": len(found), "equal": int((steps == 0).all(axis=1).sum()), "max_steps": int(steps.max())}
 
 
-def ours(network: Network, name: str, made: Bundle, core: str, expected: NDArray[np.int8], timeout: float) -> Row:
+def ours(network: Network, optimise: Optimise, core: str, expected: NDArray[np.int8], timeout: float) -> Row:
     """Our C on the emulated core."""
+    made = our_bundle(network, optimise)
     row, outputs = bench_emulated(c_artefact(made), core, network.clips, timeout=timeout)
     roles: dict[str, int] = made.facts["bytes_by_role"]
     constants = sum(roles.values())
     return {
-        "generator": name,
+        "generator": OURS[optimise],
         "version": row["version"],
         "instructions": row["instructions"],
         "flash_bytes": row["flash_bytes"],
@@ -91,7 +95,10 @@ def ours(network: Network, name: str, made: Bundle, core: str, expected: NDArray
         "arena_bytes": row["arena_bytes"],
         "stack_bytes": row["stack_bytes"],
         "fits": row["memory"],
-        "layers": row["layers"],
+        "layers": [
+            layer | {"kernel": fact["function"]}
+            for layer, fact in zip(row["layers"], made.facts["layers"], strict=True)
+        ],
         **agreement(outputs, expected),
     }
 
@@ -149,10 +156,7 @@ def measured(options: argparse.Namespace, network: Network) -> dict[str, Any]:
     expected = network.expected()
     kinds = [kind for kind in c_emx.KINDS if kind not in options.without]
     rows = [
-        ours(network, "edgeasc, dense", dense_bundle(network), options.core, expected, options.timeout),
-        ours(
-            network, "edgeasc, sparse", bundle(network.graph, front_end=False), options.core, expected, options.timeout
-        ),
+        *(ours(network, how, options.core, expected, options.timeout) for how in OURS),
         *(emx(network, kind, options.core, expected, options.timeout) for kind in kinds),
         tflm(network, expected, options.timeout),
     ]
@@ -172,14 +176,17 @@ def measured(options: argparse.Namespace, network: Network) -> dict[str, Any]:
     }
 
 
-def ratios(rows: list[Row]) -> dict[str, float]:
-    """Dense over sparse, and TFLM's arena over ours."""
-    dense, thin = rows[0], rows[1]
+def ratios(rows: list[Row]) -> dict[str, dict[str, float]]:
+    """Dense over every sparse form of ours, and TFLM's arena over its RAM."""
+    dense, arena = rows[0], rows[-1]["ram_bytes"]
     return {
-        "weight_bytes": round(dense["weight_bytes"] / thin["weight_bytes"], 3),
-        "flash_bytes": round(dense["flash_bytes"] / thin["flash_bytes"], 3),
-        "instructions": round(dense["instructions"] / thin["instructions"], 3),
-        "tflm_arena": round(rows[-1]["ram_bytes"] / thin["ram_bytes"], 3),
+        row["generator"]: {
+            "weight_bytes": round(dense["weight_bytes"] / row["weight_bytes"], 3),
+            "flash_bytes": round(dense["flash_bytes"] / row["flash_bytes"], 3),
+            "instructions": round(dense["instructions"] / row["instructions"], 3),
+            "tflm_arena": round(arena / row["ram_bytes"], 3),
+        }
+        for row in rows[1 : len(OURS)]
     }
 
 
@@ -197,12 +204,13 @@ def blocks(document: dict[str, Any]) -> list[Block]:
             f"{each['source']}, {document['core']}"
         )
         found.append(Table(headings, rows, title))
-        r = each["ratios"]
-        found.append(
-            f"Dense over sparse: {r['weight_bytes']:.2f} in bytes of weights and indices, {r['instructions']:.2f} in "
-            f"instructions, {r['flash_bytes']:.2f} in flash. TFLM's arena is {r['tflm_arena']:.2f} times our RAM."
-        )
-        for row in each["rows"][:2]:
+        gains = [
+            (name, *(f"{r[key]:.2f}" for key in ("weight_bytes", "instructions", "flash_bytes", "tflm_arena")))
+            for name, r in each["ratios"].items()
+        ]
+        words = ("dense over", ">weights + indices", ">instructions", ">flash", ">TFLM's arena over RAM")
+        found.append(Table(words, gains))
+        for row in (row for row in each["rows"] if "constant_bytes" in row):
             found.append(_where(row, each))
     return found
 
@@ -230,7 +238,7 @@ def _where(row: Row, network: dict[str, Any]) -> Table:
     spent: Counter[str] = Counter()
     macs: Counter[str] = Counter()
     for layer in row["layers"]:
-        kind = f"{layer['op']}, {layer['storage']}" if layer["storage"] != "none" else layer["op"]
+        kind = layer["kernel"]
         spent[kind] += layer["instructions"]
         macs[kind] += layer["macs"]
     lines: Iterable[tuple[str, ...]] = [
@@ -239,7 +247,7 @@ def _where(row: Row, network: dict[str, Any]) -> Table:
     ]
     flash = ", ".join(f"{role} {size:,} B" for role, size in row["constant_bytes"].items() if size)
     title = f"{network['network']}, {row['generator']}: flash is {flash}, code {row['code_bytes']:,} B"
-    return Table(("operator", ">instructions", ">per MAC", ">share"), list(lines), title)
+    return Table(("kernel", ">instructions", ">per MAC", ">share"), list(lines), title)
 
 
 def main() -> int:

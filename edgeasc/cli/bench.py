@@ -36,6 +36,7 @@ from edgeasc.errors import UsageError
     "--audio", multiple=True, type=FOLDER, metavar="FILE", help="qemu: from this recording to scenes. Repeatable."
 )
 @click.option("--python", default="python3", show_default=True, help="ssh: the interpreter there.")
+@click.option("--as", "alias", metavar="NAME", help="ssh: call the machine so, such as raspberry-pi-4 for `audit`.")
 @click.option("--ssh-config", type=FOLDER, metavar="FILE", help="ssh: this configuration in place of the user's own.")
 @threads_option
 @format_option
@@ -51,6 +52,7 @@ def command(
     baud: int,
     audio: tuple[Path, ...],
     python: str,
+    alias: str | None,
     ssh_config: Path | None,
     threads: int,
     form: str,
@@ -102,7 +104,7 @@ def command(
         assumed({} if runtimes else {"--runtime": "all that the machine has"}, quiet)
         there = bench_remote(
             models, [parse_address(name) for name in wanted["ssh"]], runtimes or None, runs=runs, warmup=warmup,
-            threads=threads, clips=clips, python=python, config=ssh_config,
+            threads=threads, clips=clips, python=python, config=ssh_config, name=alias,
         )  # fmt: skip
         documents.append(there)
         blocks += remote_blocks(there)

@@ -70,13 +70,13 @@ def test_every_node_of_emx_is_counted_once_and_in_order(module: ModuleType) -> N
     )
 
 
-def test_the_dense_form_is_dense_and_the_other_is_not(scripts: SimpleNamespace) -> None:
-    from edgeasc.export.c.bundle import bundle
-
+def test_the_dense_form_is_dense_and_the_others_are_not(scripts: SimpleNamespace) -> None:
     found = network(scripts, bcresnet("int8", c=16), 1)
-    stored = {layer["storage"] for layer in scripts.compare.dense_bundle(found).facts["layers"]}
-    assert stored == {"dense", "none"}
-    assert {layer["storage"] for layer in bundle(found.graph).facts["layers"]} > stored
+    stored = {
+        how: {layer["storage"] for layer in scripts.compare.our_bundle(found, how).facts["layers"]}
+        for how in scripts.compare.OURS
+    }
+    assert stored["dense"] == {"dense", "none"} and stored["size"] > stored["dense"]
 
 
 def test_agreement_tells_inputs_and_steps(scripts: SimpleNamespace) -> None:

@@ -22,6 +22,7 @@ from edgeasc.bench.remote.bench import bench_remote
 from edgeasc.bench.remote.connection import DeviceChild, RemoteRunner, ask_facts
 from edgeasc.cli import main
 from edgeasc.errors import BadInput, MissingDependency, ResourceExhausted, UsageError
+from edgeasc.export.tflite import tflite_bytes
 from edgeasc.graph.model import Form
 from edgeasc.graph.onnx_write import onnx_bytes
 from edgeasc.runtime.artefact import read_artefact
@@ -103,6 +104,28 @@ def test_the_command_shows_the_machine(device: Loopback, model: Path, capsys: py
     assert main(["bench", str(model), "--target", device.target, *options]) == 0
     shown = capsys.readouterr().out
     assert device.target in shown and "measured" in shown and f"Python {sys.version.split()[0]}" in shown
+
+
+@needs_runtimes
+def test_a_measurement_stands_for_a_target_of_audit(device: Loopback, tmp_path: Path, capsys) -> None:
+    """Measured there, called raspberry-pi-4, and taken by `audit` in its estimate's place."""
+    (tmp_path / "m.tflite").write_bytes(tflite_bytes(bcresnet("int8")))
+    options = ["--python", sys.executable, "--ssh-config", str(device.config), "--runs", "2", "--runtime", "litert"]
+    bench = ["bench", str(tmp_path / "m.tflite"), "--target", device.target, "--as", "raspberry-pi-4", *options]
+    assert main([*bench, "--format", "json"]) == 0
+    document = capsys.readouterr().out
+    (tmp_path / "board.json").write_text(document)
+    median = json.loads(document)["results"][0]["median_us"]
+    audit = ["audit", str(tmp_path / "m.tflite"), "--target", "raspberry-pi-4", "--bench", str(tmp_path / "board.json")]
+    assert main([*audit, "--format", "json"]) == 0
+    targets = json.loads(capsys.readouterr().out)["models"][0]["targets"]
+    latency = next(each["latency_ms"] for each in targets if each["name"] == "raspberry-pi-4")
+    assert latency["typical"] == pytest.approx(median / 1000, rel=1e-3) and latency["origin"] == "measured"
+
+
+def test_one_name_cannot_stand_for_two_machines(model: Path) -> None:
+    with pytest.raises(UsageError, match="cannot stand for 2 machines"):
+        bench_remote([model], [Address("a"), Address("b")], name="raspberry-pi-4")
 
 
 @needs_ssh
@@ -331,7 +354,6 @@ def test_agreement_counts_inputs_and_steps(model: Path) -> None:
 
 def test_a_float_network_has_nothing_to_compare_with(tmp_path: Path) -> None:
     from edgeasc.export.dummy import dummy_graph
-    from edgeasc.export.tflite import tflite_bytes
 
     (tmp_path / "m.tflite").write_bytes(tflite_bytes(dummy_graph()))
     assert expected_of(tmp_path / "m.tflite", 2) is None

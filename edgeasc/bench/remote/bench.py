@@ -29,6 +29,7 @@ def bench_remote(
     clips: int = CLIPS,
     python: str = "python3",
     config: Path | None = None,
+    name: str | None = None,
     timeout: float = 120.0,
 ) -> dict[str, Any]:
     """Latency of batch 1 in microseconds of every model on every machine, in a process of its own per runtime.
@@ -38,6 +39,7 @@ def bench_remote(
         runtimes: names of `REMOTE_RUNTIMES`; by default those that the machine has.
         clips: seeded inputs on which the answers are compared with the numpy reference.
         python: the interpreter there. config: a configuration file for ssh in place of the user's own.
+        name: what the rows call the machine, such as a target of `audit`, whose estimate they then replace.
         timeout: seconds for every request.
 
     Returns:
@@ -50,12 +52,15 @@ def bench_remote(
     if runs < 1 or warmup < 0 or threads < 1 or clips < 1:
         raise UsageError("bench", f"needs runs, threads, clips >= 1, warmup >= 0; found {runs}, {threads}, {clips}")
     wanted = None if runtimes is None else tuple(runtimes)
-    for name in wanted or ():
-        if name not in REMOTE_RUNTIMES:
-            raise UsageError("runtime", f"{name!r} does not run over ssh; known: {', '.join(REMOTE_RUNTIMES)}")
+    for runtime in wanted or ():
+        if runtime not in REMOTE_RUNTIMES:
+            raise UsageError("runtime", f"{runtime!r} does not run over ssh; known: {', '.join(REMOTE_RUNTIMES)}")
+    places = list(addresses)
+    if name is not None and len(places) > 1:
+        raise UsageError("--as", f"{name!r} cannot stand for {len(places)} machines")
     rows: list[dict[str, Any]] = []
     expected = {path: expected_of(path, clips) for path in paths}
-    for address in addresses:
+    for address in places:
         try:
             device = ask_facts(address, python, config)
             lanes = [lane for path in expected for lane in _lanes(path, wanted, device, address)]
@@ -71,7 +76,8 @@ def bench_remote(
                 _prepare(lane, runner, expected[lane.path])
 
         take_turns(lanes, start, runs, warmup)
-        rows += [report_row(lane, str(address), warmup, threads) | {"device": device} for lane in lanes]
+        here = {"address": str(address), "device": device}
+        rows += [report_row(lane, name or str(address), warmup, threads) | here for lane in lanes]
     for row in rows:
         if samples := row.pop("samples", None):
             row["conditions"] = summary(samples)
