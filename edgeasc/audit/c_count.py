@@ -51,6 +51,7 @@ def count_c(payload: bytes) -> tuple[StoredCount, StoredCount, str]:
             _count_layer(row, arrays, facts["arrays"], network, stored)
         _set_apart(arrays, facts["arrays"], stored)
         arena = int(facts["arena_bytes"])
+        front_end = _front_end_words(facts.get("front_end"))
         ends = " -> ".join(f"int8 {list(facts[side]['shape'])}" for side in ("input", "output"))
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput("C folder", f"model.json is malformed ({error})") from None
@@ -58,8 +59,22 @@ def count_c(payload: bytes) -> tuple[StoredCount, StoredCount, str]:
     names = [layer.name for layer in network.layers if layer.activation_bytes == max(live)]
     network.memory = stored.memory = Plan(live, names[0] if names else "", max(live, default=0))
     network.notes.append(f"arena of {arena:,} B, placed by the caller; layers may work in place")
+    network.notes += front_end
     stored.operators = network.operators
     return network, stored, ends
+
+
+def _front_end_words(facts: Any) -> list[str]:
+    """What the front end takes of flash and RAM, in words; nothing where the C has none."""
+    if not isinstance(facts, dict) or "features" not in facts:
+        return []
+    tables, state, scratch, arena = (
+        int(facts[key]) for key in ("table_bytes", "state_bytes", "scratch_bytes", "arena_bytes")
+    )
+    return [
+        f"front end from 16-bit samples: {tables:,} B of tables in flash, {state:,} B of RAM for the stream, and "
+        f"{scratch:,} B of scratch in an arena of {arena:,} B that it shares with the network"
+    ]
 
 
 def read_arrays(text: str) -> dict[str, tuple[str, NDArray[np.int64]]]:

@@ -70,7 +70,7 @@ def command(
       edgeasc export runs/small --onnx --package zephyr --out firmware
       edgeasc export somebodys.onnx --tflite --data recordings --out build
     """
-    from edgeasc.export.artefacts import export_artefacts
+    from edgeasc.export.artefacts import export_artefacts, front_end_words
     from edgeasc.export.c.choice import parse_optimise
     from edgeasc.export.parity import ParityFailed
 
@@ -96,6 +96,8 @@ def command(
     except ParityFailed as error:
         show(parity_blocks(error.document), error.document, form)
         raise
+    if c_code and front_end is None:
+        assumed({"--front-end": front_end_words(out)}, quiet)
     files = done["manifest"]["files"]
     rows = [(str(out / entry["name"]), f"{entry['bytes']:,}", entry["sha256"][:12]) for entry in files]
     show([*parity_blocks(done["parity"]), Table(("written", ">bytes", "sha256"), rows)], {"schema": 1, **done}, form)

@@ -108,6 +108,14 @@ def export_artefacts(
     return {"manifest": manifest, "parity": parity}
 
 
+def front_end_words(out: Path) -> str:
+    """Whether the C in the exported folder `out` has its front end, or why not."""
+    from edgeasc.export.c.bundle import read_bundle
+
+    facts = read_bundle(out / C_FOLDER).facts["front_end"]
+    return f"left out ({facts['left_out']})" if "left_out" in facts else "taken from the model's metadata"
+
+
 def read_source(source: Path) -> Source:
     """The quantised ONNX of a compressed run folder, or in a file.
 

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_op import random_conv
 
+from edgeasc.audit.c_count import count_c
 from edgeasc.errors import BadInput
 from edgeasc.export.c.bundle import Bundle, bundle
+from edgeasc.export.c.frontend import asked_for
 from edgeasc.export.c.genuine import check_genuine
 from edgeasc.features.integer import IntegerFrontEnd
 from edgeasc.features.quantize import quantize
@@ -193,6 +195,21 @@ def test_a_front_end_that_cannot_be_had_is_left_out_or_refused(metadata, why):
     assert why in bundle(graph).facts["front_end"]["left_out"] and "scene_stream.h" not in bundle(graph).files
     with pytest.raises(BadInput, match=why):
         bundle(graph, front_end=True)
+
+
+def test_what_was_asked_for_is_found_in_the_facts():
+    graph = network(SPECS["paper"])
+    assert asked_for(bundle(graph, front_end=False).facts) is False
+    assert asked_for(bundle(graph).facts) is None and asked_for(bundle(replace(graph, metadata={})).facts) is None
+
+
+def test_the_audit_tells_tables_stream_and_scratch():
+    ours = bundle(network(SPECS["paper"]))
+    found, stored, _ = count_c(ours.payload)
+    facts = ours.facts["front_end"]
+    (note,) = [note for note in found.notes if "front end" in note]
+    assert all(f"{facts[key]:,} B" in note for key in ("table_bytes", "state_bytes", "scratch_bytes", "arena_bytes"))
+    assert stored.uncounted_bytes["front-end tables"] == facts["table_bytes"]
 
 
 def test_without_a_front_end_nothing_of_it_is_written():
