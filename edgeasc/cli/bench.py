@@ -11,6 +11,7 @@ from edgeasc.cli.options import FOLDER, optimise_option, threads_option
 from edgeasc.cli.pages import instruction_blocks, latency_blocks
 from edgeasc.cli.terminal import assumed, format_option, show
 from edgeasc.errors import UsageError
+from edgeasc.sizes import parse_size
 
 
 @click.command("bench", cls=Verb, short_help="Measure latency here, or instructions on an emulated microcontroller.")
@@ -28,6 +29,7 @@ from edgeasc.errors import UsageError
 @click.option("--warmup", type=click.IntRange(min=0), default=20, show_default=True, help="host, ssh: runs before.")
 @click.option("--clips", type=click.IntRange(min=1), default=3, show_default=True, help="Elsewhere: inputs compared.")
 @optimise_option("qemu")
+@click.option("--ram", metavar="SIZE", help="qemu: most bytes of the C's arena; it then runs in strips.")
 @click.option("--all-layers", is_flag=True, help="qemu, serial: the cost of every layer.")
 @click.option(
     "--baud", type=click.IntRange(min=300), default=115200, show_default=True, help="serial: the line's speed."
@@ -48,6 +50,7 @@ def command(
     warmup: int,
     clips: int,
     optimise: str,
+    ram: str | None,
     all_layers: bool,
     baud: int,
     audio: tuple[Path, ...],
@@ -81,6 +84,7 @@ def command(
       edgeasc bench build/model.tflite build/model.onnx
       edgeasc bench runs/small --runtime litert --runtime onnxruntime --runs 1000
       edgeasc bench runs/small --target qemu:cortex-m4 --target qemu:cortex-m55 --all-layers
+      edgeasc bench runs/large --target qemu:cortex-m4 --ram 64KiB
       edgeasc bench runs/small --target qemu:cortex-m4 --audio street.wav
       edgeasc bench build/c --target serial:/dev/ttyACM0
       edgeasc bench build/model.tflite --target ssh://pi@raspberrypi.local
@@ -88,6 +92,9 @@ def command(
     from edgeasc.bench.targets import parse_targets
 
     wanted = parse_targets(targets)
+    most = parse_size(ram) if ram else None
+    if ram and ("qemu" not in wanted or audio):
+        raise UsageError("--ram", "needs a qemu: target, without --audio")
     documents, blocks = [], []
     if "host" in wanted:
         from edgeasc.bench.host import bench_host
@@ -120,7 +127,7 @@ def command(
         from edgeasc.bench.mcu.bench import bench_cores
         from edgeasc.export.c.choice import parse_optimise
 
-        documents.append(bench_cores(models, wanted["qemu"], clips=clips, optimise=parse_optimise(optimise)))
+        documents.append(bench_cores(models, wanted["qemu"], clips=clips, optimise=parse_optimise(optimise), ram=most))
         blocks += instruction_blocks(documents[-1], all_layers)
     if "serial" in wanted:
         from edgeasc.bench.mcu.serial_bench import bench_boards

@@ -10,6 +10,8 @@ from edgeasc.cli.group import Verb
 from edgeasc.cli.options import FOLDER, optimise_option, out_option, require_option, threads_option
 from edgeasc.cli.pages import parity_blocks
 from edgeasc.cli.terminal import assumed, format_option, show
+from edgeasc.errors import UsageError
+from edgeasc.sizes import parse_size
 from edgeasc.tables import Table
 
 
@@ -22,6 +24,7 @@ from edgeasc.tables import Table
 @click.option(
     "--front-end/--no-front-end", default=None, help="C: from 16-bit samples.  [default: where it can be had]"
 )
+@click.option("--ram", metavar="SIZE", help="C: most bytes of its arena; parts of the network then run in strips.")
 @click.option(
     "--package",
     "packages",
@@ -49,6 +52,7 @@ def command(
     c_code: bool,
     optimise: str,
     front_end: bool | None,
+    ram: str | None,
     packages: tuple[str, ...],
     converter: str,
     data: Path | None,
@@ -67,6 +71,7 @@ def command(
     \b
       edgeasc export runs/small --out build
       edgeasc export runs/small --onnx --c --out firmware
+      edgeasc export runs/large --c --ram 64KiB --out firmware
       edgeasc export runs/small --onnx --package zephyr --out firmware
       edgeasc export somebodys.onnx --tflite --data recordings --out build
     """
@@ -75,6 +80,8 @@ def command(
     from edgeasc.export.parity import ParityFailed
 
     c_code = c_code or bool(packages)
+    if ram and not c_code:
+        raise UsageError("--ram", "is about C; add --c")
     chosen = onnx or tflite or c_code
     assumed({} if chosen else {"artefacts": "--onnx --tflite"}, quiet)
     try:
@@ -87,6 +94,7 @@ def command(
             optimise=parse_optimise(optimise),
             front_end=front_end,
             packages=packages,
+            ram=parse_size(ram) if ram else None,
             converter=converter,  # type: ignore[arg-type]
             data=data,
             require=require,

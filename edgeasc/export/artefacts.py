@@ -63,6 +63,7 @@ def export_artefacts(
     threads: int = 1,
     front_end: bool | None = None,
     packages: Collection[str] = (),
+    ram: int | None = None,
 ) -> dict[str, Any]:
     """Write `model.onnx`, `model.tflite`, `c/`, their parity inputs, `parity.json` and `manifest.json` into `out`.
 
@@ -74,20 +75,22 @@ def export_artefacts(
         require: runtimes that must be installed for parity. clips: how many inputs where the source brings none.
         front_end: C with the integer front end; None: where the model names one that C can do.
         packages: of `export.c.packages`, the C as `arduino/` or `zephyr/` beside `c/`.
+        ram: most bytes of the C's arena, for which parts of the network run in strips.
 
     Returns:
         {manifest, parity}, the two documents as written.
 
     Raises:
         ParityFailed: a rung was missed; nothing is written. BadInput: the source cannot be used or expressed.
-        UsageError: `out` is in use. MissingDependency: a required runtime or the converter is absent.
+        CheckFailed: no plan gets below `ram`. UsageError: `out` is in use. MissingDependency: a required runtime or
+        the converter is absent.
     """
     if not (onnx or tflite or c):
         raise UsageError("export", "nothing to write; choose among --onnx, --tflite and --c")
     check_place(out)
     check_required(require)
     found = read_source(source)
-    artefacts = _artefacts(found, onnx, tflite, optimise if c else None, converter, front_end)
+    artefacts = _artefacts(found, onnx, tflite, optimise if c else None, converter, front_end, ram)
     inputs = _inputs(found, data, clips)
     judges = compute_judges(found.graph, inputs)
     parity = measure_parity(found.graph.form, artefacts, inputs, judges, require=require, threads=threads)
@@ -174,7 +177,13 @@ def _write(artefact: Artefact, folder: Path, packages: Collection[str]) -> None:
 
 
 def _artefacts(
-    source: Source, onnx: bool, tflite: bool, c: Optimise | None, converter: Converter, front_end: bool | None = None
+    source: Source,
+    onnx: bool,
+    tflite: bool,
+    c: Optimise | None,
+    converter: Converter,
+    front_end: bool | None = None,
+    ram: int | None = None,
 ) -> list[Artefact]:
     """What goes into the folder, in memory."""
     found = [onnx_artefact(source.payload, source.path)] if onnx else []
@@ -183,7 +192,7 @@ def _artefacts(
     if c is not None:
         from edgeasc.export.c.bundle import bundle
 
-        found.append(c_artefact(bundle(source.graph, front_end, optimise=c)))
+        found.append(c_artefact(bundle(source.graph, front_end, optimise=c, ram=ram)))
     return found
 
 

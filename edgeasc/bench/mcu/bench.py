@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeasc.bench.machine import describe_machine
 from edgeasc.bench.mcu.emulate import bench_emulated
-from edgeasc.errors import BadInput, EdgeascError
+from edgeasc.errors import BadInput, EdgeascError, UsageError
 from edgeasc.export.c.choice import DEFAULT, Optimise
 from edgeasc.runtime.artefact import Artefact, c_artefact, read_artefact
 
@@ -26,6 +26,7 @@ def bench_cores(
     clips: int = CLIPS,
     optimise: Optimise = DEFAULT,
     timeout: float = 120.0,
+    ram: int | None = None,
 ) -> dict[str, Any]:
     """Instructions, flash and RAM of every model on every emulated core.
 
@@ -34,6 +35,7 @@ def bench_cores(
             generated C, which are compiled as they are.
         cores: names of `boards.BOARDS`. clips: seeded inputs that are run. optimise: how weights are
             stored, and whether the compiler makes the code small. timeout: seconds per emulation.
+        ram: most bytes of the arena, for C that is written here.
 
     Returns:
         {schema, target, machine, results, exit_code}: rows with `instructions` and `equal` (clips whose integers are
@@ -43,7 +45,7 @@ def bench_cores(
     for path in paths:
         for core in cores:
             try:
-                rows.append(_measure(Path(path), core, clips, optimise, timeout))
+                rows.append(_measure(Path(path), core, clips, optimise, timeout, ram))
             except EdgeascError as error:
                 rows.append(
                     {"path": str(path), "target": f"qemu:{core}", "error": str(error), "exit_code": error.exit_code}
@@ -54,8 +56,8 @@ def bench_cores(
     return {"schema": 1, "target": "qemu", "machine": describe_machine(), "results": rows, "exit_code": code}
 
 
-def _measure(path: Path, core: str, clips: int, optimise: Optimise, timeout: float) -> dict[str, Any]:
-    found = prepare(path, clips, optimise=optimise)
+def _measure(path: Path, core: str, clips: int, optimise: Optimise, timeout: float, ram: int | None) -> dict[str, Any]:
+    found = prepare(path, clips, optimise=optimise, ram=ram)
     row, outputs = bench_emulated(found.artefact, core, found.inputs, optimise=optimise, timeout=timeout)
     return row | found.judge(outputs)
 
@@ -76,22 +78,28 @@ class Prepared:
         return {"equal": int((outputs == self.expected).all(axis=1).sum()), "source": self.source}
 
 
-def prepare(path: Path, clips: int, stored: bool = False, optimise: Optimise = DEFAULT) -> Prepared:
+def prepare(
+    path: Path, clips: int, stored: bool = False, optimise: Optimise = DEFAULT, ram: int | None = None
+) -> Prepared:
     """The model at `path` as C, with `clips` seeded inputs.
 
     Args:
         stored: where an exported folder has both `model.onnx` and `c/`, take its C instead of writing it again.
+        ram: most bytes of the arena of C that is written here.
 
     Raises:
+        CheckFailed: no plan gets below `ram`. UsageError: `ram` with C that is written already.
         BadInput: it has no C, or C that is none of ours: firmware under emulation can read and write files here.
     """
     artefact = read_artefact(path)
     if artefact.kind == "onnx":
-        found = _from_graph(artefact, clips, optimise)
+        found = _from_graph(artefact, clips, optimise, ram)
         folder = path / "c"
         return replace(found, artefact=read_artefact(folder), source="file") if stored and folder.is_dir() else found
     if artefact.kind != "c":
         raise BadInput("bench", f"a {artefact.kind} model has no C; give its quantised .onnx or its run", path)
+    if ram is not None:
+        raise UsageError("--ram", f"{path} is written already; give its quantised .onnx or its run")
     from edgeasc.export.c.bundle import parse_payload
     from edgeasc.export.c.genuine import check_genuine
 
@@ -102,7 +110,7 @@ def prepare(path: Path, clips: int, stored: bool = False, optimise: Optimise = D
     return Prepared(artefact, inputs, None, "file")
 
 
-def _from_graph(artefact: Artefact, clips: int, optimise: Optimise) -> Prepared:
+def _from_graph(artefact: Artefact, clips: int, optimise: Optimise, ram: int | None) -> Prepared:
     from edgeasc.export.c.bundle import bundle
     from edgeasc.export.parity import random_inputs
     from edgeasc.graph.onnx_read import read_onnx
@@ -110,6 +118,6 @@ def _from_graph(artefact: Artefact, clips: int, optimise: Optimise) -> Prepared:
 
     graph = read_onnx(artefact.payload)
     inputs = random_inputs(graph, clips).inputs
-    generated = replace(c_artefact(bundle(graph, optimise=optimise)), path=artefact.path)
+    generated = replace(c_artefact(bundle(graph, optimise=optimise, ram=ram)), path=artefact.path)
     expected = Reference(graph).run(inputs)[graph.output].reshape(len(inputs), -1)
     return Prepared(generated, inputs, expected, "written from model.onnx")

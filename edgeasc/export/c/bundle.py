@@ -45,24 +45,38 @@ class Bundle:
         return sorted(name for name in self.files if name.endswith(".c") and not name.endswith("_host.c"))
 
 
-def bundle(graph: IntegerGraph, front_end: bool | None = None, plan: Plan = (), optimise: Optimise = DEFAULT) -> Bundle:
+def bundle(
+    graph: IntegerGraph,
+    front_end: bool | None = None,
+    plan: Plan = (),
+    optimise: Optimise = DEFAULT,
+    ram: int | None = None,
+) -> Bundle:
     """The C folder of `graph`.
 
     Args:
         front_end: with the integer front end and its stream; None: where the model names one that C can do.
         plan: stretches that run in strips, which saves RAM.
         optimise: what decides how weights are stored.
+        ram: most bytes of the arena, for which the cheapest plan is looked for.
 
     Raises:
         BadInput: an operator that C has no kernel for, or a front end that is wanted and cannot be had.
+        CheckFailed: no plan gets below `ram`.
     """
-    program = in_strips(lower(graph, optimise), graph, plan)
+    whole = lower(graph, optimise)
+    if ram is not None:
+        from edgeasc.export.c.ram import plan_for
+
+        plan = plan_for(graph, whole, ram)
+    program = in_strips(whole, graph, plan)
     layout = lay_out(program)
     front, why = find_front_end(program, front_end)
     files = c_files(program, layout, PREFIX, front)
     facts = _facts(program, layout, count(graph), plan, files) | {
         "front_end": front_end_facts(front, layout, why),
         "optimise": optimise,
+        "whole_arena_bytes": lay_out(whole).arena_bytes,
     }
     facts["bytes_by_role"]["front end"] = front.table_bytes if front else 0
     facts["constant_bytes"] += front.table_bytes if front else 0

@@ -1,7 +1,8 @@
 """Where every tensor lies in the arena: lifetimes, sharing in place, and offsets.
 
 Offsets are found greedily, largest first at the lowest free place, as TensorFlow Lite Micro's planner does, and also
-in the order of first use; the smaller arena wins. The arena can never be below the largest sum of live tensors.
+in the order of first use and by length of life; what ends up highest is then tried earlier. The smallest arena wins; it
+can never be below the largest sum of live tensors.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from edgeasc.export.c.program import Program
 
 ALIGNMENT = 8  # bytes
+REPAIRS = 24  # attempts to bring the arena down to what is alive at once
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,9 @@ def lay_out(program: Program) -> Layout:
         sorted(lives, key=lambda life: (life.first, -life.bytes)),
         sorted(lives, key=lambda life: (-(life.last - life.first), -life.bytes)),
     )
-    layouts = [_place(order) for order in orders]
-    places = min(layouts, key=_end)
     steps = range(-1, len(program.steps) + 1)
     live = max(sum(life.bytes for life in lives if life.first <= step <= life.last) for step in steps)
+    places = min((_repaired(order, live) for order in orders), key=_end)
     offsets = {tensor: places[home][0] for tensor, home in block.items()}
     return Layout(offsets, _end(places), live)
 
@@ -119,6 +120,19 @@ def _last_reads(program: Program) -> dict[str, int]:
             last[step.writes] = ends[step.loop]
     last[program.output.tensor] = len(program.steps)
     return last
+
+
+def _repaired(order: list[Life], enough: int) -> dict[str, tuple[int, int]]:
+    """Places in `order`; as long as the arena is larger than `enough`, the block at its end is placed earlier."""
+    best = places = _place(order)
+    for _ in range(REPAIRS):
+        if _end(best) <= enough:
+            break
+        last = max(order, key=lambda life: places[life.block][1])
+        order = [last, *(life for life in order if life is not last)]
+        places = _place(order)
+        best = min(best, places, key=_end)
+    return best
 
 
 def _place(lives: Iterable[Life]) -> dict[str, tuple[int, int]]:

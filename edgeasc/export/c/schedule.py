@@ -82,13 +82,15 @@ class Schedule:
 
 
 @dataclass
-class _Draft:
+class Draft:
+    """A schedule in the making; `whole` are the tensors that exist as a whole."""
+
     graph: IntegerGraph
     pieces: list[Piece] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
     tensors: dict[str, QTensor] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
-    whole: set[str] = field(default_factory=set)  # tensors that exist as a whole
+    whole: set[str] = field(default_factory=set)
 
 
 def schedule(graph: IntegerGraph, plan: Plan = ()) -> Schedule:
@@ -97,7 +99,7 @@ def schedule(graph: IntegerGraph, plan: Plan = ()) -> Schedule:
     Raises:
         Unsuitable: the plan does not fit the graph.
     """
-    draft = _Draft(graph, tensors=dict(graph.tensors), whole={graph.input})
+    draft = Draft(graph, tensors=dict(graph.tensors), whole={graph.input})
     draft.sizes[graph.input] = graph[graph.input].size
     at = 0
     for stretch in check_plan(graph, plan):
@@ -108,6 +110,21 @@ def schedule(graph: IntegerGraph, plan: Plan = ()) -> Schedule:
         at = stretch.end
     _plain(draft, range(at, len(graph.nodes)))
     return Schedule(graph, tuple(draft.pieces), tuple(draft.loops), draft.tensors, draft.sizes)
+
+
+def draft_of(graph: IntegerGraph, stretch: Stretch | None, whole: Iterable[str], at: int = 0) -> Draft:
+    """The pieces of one stretch, or of node `at` on whole tensors, where the tensors `whole` exist.
+
+    Raises:
+        Unsuitable: the stretch does not fit the graph.
+    """
+    draft = Draft(graph, tensors=dict(graph.tensors), whole=set(whole))
+    if stretch is None:
+        draft.whole |= set(graph.nodes[at].inputs)
+        _plain(draft, (at,))
+    else:
+        _stretch(draft, resolve(graph, stretch, draft.whole))
+    return draft
 
 
 def check_plan(graph: IntegerGraph, plan: Plan) -> Plan:
@@ -130,7 +147,7 @@ def outputs_of(graph: IntegerGraph, stretch: Stretch) -> list[str]:
     return [node.output for node in nodes if frequencies(graph[node.output]) > 1]
 
 
-def _plain(draft: _Draft, indices: Iterable[int]) -> None:
+def _plain(draft: Draft, indices: Iterable[int]) -> None:
     """Nodes on whole tensors."""
     graph = draft.graph
     for index in indices:
@@ -144,7 +161,7 @@ def _plain(draft: _Draft, indices: Iterable[int]) -> None:
         draft.sizes[node.output] = graph[node.output].size
 
 
-def _stretch(draft: _Draft, cut: Cut) -> None:
+def _stretch(draft: Draft, cut: Cut) -> None:
     _plain(draft, cut.before)
     if cut.loop:
         _Strips(draft, cut).write()
@@ -154,7 +171,7 @@ def _stretch(draft: _Draft, cut: Cut) -> None:
 class _Strips:
     """Writes the loop of one stretch. Its own tensors are named `<tensor>~<loop>` for strips, with `w` for windows."""
 
-    def __init__(self, draft: _Draft, cut: Cut) -> None:
+    def __init__(self, draft: Draft, cut: Cut) -> None:
         self.draft, self.graph, self.cut = draft, draft.graph, cut
         self.loop = len(draft.loops)
         self.views: dict[tuple[str, Need, int, bool], tuple[str, Place]] = {}
@@ -274,7 +291,7 @@ class _Strips:
         place, plane = self._rows(name, found[name], lead)
         rows = found[name].high - found[name].low
         dense = self._channels(name) == 1 or plane == rows * self._frames(name)
-        strides = isinstance(node, Add | Sub | Mul)
+        strides = self._takes_strides(node)
         key = (name, found[name], lead, dense or not strides)
         if key not in self.views:
             view = f"{self._name(name)}.{len(self.views)}"
@@ -289,6 +306,12 @@ class _Strips:
             self.draft.tensors[view] = strip
             self.views[key] = view, place
         return self.views[key]
+
+    def _takes_strides(self, node: Node) -> bool:
+        """Whether its kernel reads rows of a larger tensor: not where it squares or multiplies by what time leaves."""
+        if isinstance(node, Mul):
+            return node.inputs[0] != node.inputs[1] and self._frames(node.inputs[1]) > 1
+        return isinstance(node, Add | Sub)
 
     def _rows(self, name: str, need: Need, lead: int) -> tuple[Place, int]:
         """Where the rows that a consumer needs begin, and how far apart channels lie there."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgeasc.errors import BadInput
-from edgeasc.export.c.extent import shape3
+from edgeasc.export.c.extent import Strided, shape3
 from edgeasc.export.c.lower import layer_name, lower_layer
 from edgeasc.export.c.program import COPY, Array, Loop, Program, Step, Storage
 from edgeasc.export.c.schedule import Piece, Schedule, schedule
@@ -75,7 +75,11 @@ def _node(piece: Piece, graph: IntegerGraph, made: Schedule, shared: dict[str, A
     """
     name = layer_name(piece.layer, made.graph.nodes[piece.layer])
     if len(piece.nodes) == 1:
-        return _shared(lower_layer(piece.nodes[0], graph, name, storage), shared)
+        step = _shared(lower_layer(piece.nodes[0], graph, name, storage), shared)
+        for index, source in enumerate(piece.nodes[0].inputs):
+            if isinstance(graph[source], Strided) and not re.search(rf"@{index}, \(ea_strides\)", step.call):
+                raise ValueError(f"{name}: {step.function} does not read rows of a larger tensor")
+        return step
     names = [f"{name}_{len(piece.nodes)}_{index}" for index in range(len(piece.nodes))]
     steps = []
     for node, own in zip(piece.nodes, names, strict=True):
