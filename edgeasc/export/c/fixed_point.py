@@ -1,7 +1,7 @@
 """Sums and products as one fixed-point line, where that gives the integers of the exact arithmetic for every input.
 
 A sum of two int8 values, or their product, has 65,536 possible inputs. The reference rescales every operand, rounds,
-adds, rescales and rounds again; `(offset + (a * x >> 8) + (b * y >> 8)) >> 22` costs a fraction of that, and for most
+adds, rescales and rounds again; `(offset + (a * x >> 8) + (b * y >> 8)) >> 21` costs a fraction of that, and for most
 scales there are integers a, b and offset for which it is the same. They are searched near the real weights and tried
 on all inputs: for given a and b, every input bounds the offset from both sides. Where none fit, C keeps the exact
 arithmetic.
@@ -20,13 +20,13 @@ from edgeasc.graph.kernels.elementwise import ProductParameters, SumParameters, 
 
 Integers = NDArray[np.int64]
 LOST = 8  # bits that a weighted value loses at the bottom, for 32 by 16 bit multiplications that keep the top
-SUM_POINT, PRODUCT_POINT = 22, 20  # binary places, as in blend.c and gain.c
-REACH = 4  # steps that a weight is moved in search
+SUM_POINT, PRODUCT_POINT = 21, 20  # binary places, as in blend.c and gain.c
+REACH = 8  # steps that a weight is moved in search
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """`(offset + (a * x >> 8) + (b * y >> 8)) >> 22`, limited to [low, 127]."""
+    """`(offset + (a * x >> 8) + (b * y >> 8)) >> 21`, limited to [low, 127]."""
 
     a: int
     b: int

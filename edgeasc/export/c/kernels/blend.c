@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: 0BSD OR Apache-2.0 */
-/* Weighted sum of two tensors: `(offset + (a * x >> 8) + (b * y >> 8)) >> 22`, limited to [low, 127].
+/* Weighted sum of two tensors: `(offset + (a * x >> 8) + (b * y >> 8)) >> 21`, limited to [low, 127].
  *
  * The generator has found numbers that make this the integer of the exact, slower arithmetic for all 65,536 pairs. */
 #include <stdint.h>
 
-enum { POINT = 22 };
+enum { POINT = 21 };
 
 #include "ea_strips.h"
 
@@ -46,14 +46,14 @@ static void ea_repeated(const int8_t *x, int32_t stride, int32_t rows, const int
     }
 }
 
-static void ea_any(const int8_t *x, int x_step, const int8_t *y, int y_step, const ea_weighting *k, int8_t *output,
+EA_RARE static void ea_any(const int8_t *x, int x_step, const int8_t *y, int y_step, const ea_weighting *k, int8_t *output,
                    int32_t count)
 {
     for (; count > 0; count--, x += x_step, y += y_step)
         *output++ = ea_one(k->offset + ea_part(k->a, *x) + ea_part(k->b, *y));
 }
 
-static void ea_raise(int8_t *values, int32_t count, int32_t low)
+EA_RARE static void ea_raise(int8_t *values, int32_t count, int32_t low)
 {
     for (; count > 0; count--, values++)
         *values = *values < low ? (int8_t)low : *values;

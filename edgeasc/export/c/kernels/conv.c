@@ -84,7 +84,7 @@ static inline void ea_block(const int8_t *input, ea_shape in, const int8_t *weig
     sums[7] = s7;
 }
 
-static void ea_plain(const int8_t *input, ea_shape in, int32_t input_zero_point, const int8_t *weights,
+EA_RARE static void ea_plain(const int8_t *input, ea_shape in, int32_t input_zero_point, const int8_t *weights,
                      ea_window window, const ea_requant *requant, int8_t *output, ea_shape out)
 {
     const ea_span inner = ea_inner(window, in.t, out.t);

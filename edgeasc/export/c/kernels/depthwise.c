@@ -86,7 +86,7 @@ EA_APART static void ea_pad(int8_t *padded, const int8_t *plane, ea_shape in, in
     }
 }
 
-EA_APART static void ea_plain_run(const int8_t *x, const ea_taps *taps, int stride, const ea_ending *e, int8_t *output,
+EA_RARE static void ea_plain_run(const int8_t *x, const ea_taps *taps, int stride, const ea_ending *e, int8_t *output,
                          int32_t count)
 {
     for (; count > 0; count--, x += stride) {
@@ -284,7 +284,7 @@ static inline void ea_run(const int8_t *x, const ea_taps *taps, int stride, cons
 }
 
 /* One channel whose rows are too long to copy. */
-EA_APART static void ea_uncopied(const int8_t *plane, ea_shape in, int32_t zero, const int8_t *weights, ea_window w,
+EA_RARE static void ea_uncopied(const int8_t *plane, ea_shape in, int32_t zero, const int8_t *weights, ea_window w,
                         const ea_requant *requant, int c, int8_t *output, ea_shape out)
 {
     for (int f = 0; f < out.f; f++) {

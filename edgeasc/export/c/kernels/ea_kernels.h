@@ -22,6 +22,13 @@
 #define EA_APART
 #endif
 
+/* A function that only unusual layers reach on a core with DSP instructions: short rather than fast there. */
+#if EA_DSP && defined(__GNUC__)
+#define EA_RARE __attribute__((noinline, cold))
+#else
+#define EA_RARE
+#endif
+
 typedef char ea_right_shifts_are_arithmetic[(-1 >> 1) == -1 ? 1 : -1];
 
 /* Requantisation of one layer: arrays over [band][output channel], read through ea_ending_of alone.
@@ -249,7 +256,7 @@ void ea_sum(const int8_t *first, ea_strides first_strides, ea_addend first_scale
             ea_strides second_strides, ea_addend second_scale, int second_sign, ea_scale scale, int8_t *output,
             ea_shape out);
 
-/* (offset + (a * x >> 8) + (b * y >> 8)) >> 22 for values x, y of the operands, limited to [low, 127]. */
+/* (offset + (a * x >> 8) + (b * y >> 8)) >> 21 for values x, y of the operands, limited to [low, 127]. */
 typedef struct {
     int32_t a, b;
     int32_t offset;

@@ -37,16 +37,13 @@ static inline const uint8_t *ea_length(const uint8_t *stream, int *length)
     return stream;
 }
 
-/* Kept out of the loop over blocks, whose values would push the sums out of the registers. */
-#if defined(__GNUC__)
-#define EA_APART __attribute__((noinline))
+/* Eight sums. Kept out of the loop over blocks, whose values would push the sums out of the registers. */
+#if EA_DSP
+EA_RARE
 #else
-#define EA_APART
+EA_APART
 #endif
-
-/* `start` plus twice the sums of eight pixels. */
-static EA_APART void ea_walk(const int8_t *x, int32_t plane, const uint8_t *pairs, const uint8_t *end, int32_t start,
-                             int32_t *doubled)
+static void ea_walk(const int8_t *x, int32_t plane, const uint8_t *pairs, const uint8_t *end, int32_t *sums)
 {
     int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
     for (; pairs != end; pairs += 2) {
@@ -61,15 +58,94 @@ static EA_APART void ea_walk(const int8_t *x, int32_t plane, const uint8_t *pair
         s6 += weight * x[6];
         s7 += weight * x[7];
     }
-    doubled[0] = start + 2 * s0;
-    doubled[1] = start + 2 * s1;
-    doubled[2] = start + 2 * s2;
-    doubled[3] = start + 2 * s3;
-    doubled[4] = start + 2 * s4;
-    doubled[5] = start + 2 * s5;
-    doubled[6] = start + 2 * s6;
-    doubled[7] = start + 2 * s7;
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
+    sums[4] = s4;
+    sums[5] = s5;
+    sums[6] = s6;
+    sums[7] = s7;
 }
+
+#if EA_DSP
+/* What makes eight sums output values, in the order in which it is loaded. */
+typedef struct {
+    int32_t start; /* twice the bias */
+    ea_quick quick;
+} ea_eight;
+
+#ifndef EA_DSP_IN_C
+#define EA_PAIR                                                                                                        \
+    "ldrb r3, [r2], #1\n"                                                                                              \
+    "ldrsb r12, [r2], #1\n"                                                                                            \
+    "mla r0, r3, r1, r0\n"                                                                                             \
+    "ldr lr, [r0]\n"                                                                                                   \
+    "sxtb16 r3, lr\n"                                                                                                  \
+    "smlabb r4, r3, r12, r4\n"                                                                                         \
+    "smlatb r6, r3, r12, r6\n"                                                                                         \
+    "sxtb16 lr, lr, ror #8\n"                                                                                          \
+    "smlabb r5, lr, r12, r5\n"                                                                                         \
+    "smlatb r7, lr, r12, r7\n"                                                                                         \
+    "ldr lr, [r0, #4]\n"                                                                                               \
+    "sxtb16 r3, lr\n"                                                                                                  \
+    "smlabb r8, r3, r12, r8\n"                                                                                         \
+    "smlatb r10, r3, r12, r10\n"                                                                                       \
+    "sxtb16 lr, lr, ror #8\n"                                                                                          \
+    "smlabb r9, lr, r12, r9\n"                                                                                         \
+    "smlatb r11, lr, r12, r11\n"
+#if EA_ROUNDING == 2
+#define EA_HIGH(sum) "add r12, r2, " sum ", asr #31\nsmmlar " sum ", " sum ", r1, r12\n"
+#else
+#define EA_HIGH(sum) "smmla " sum ", " sum ", r1, r2\n"
+#endif
+#define EA_STORE(sum, place)                                                                                           \
+    "add " sum ", r0, " sum ", lsl #1\n" EA_HIGH(sum) "asr " sum ", " sum ", r3\nssat " sum ", #8, " sum "\nstrb "       \
+    sum ", [lr, " place "]\n"
+
+/* Eight output values; eight sums in r4 to r11. */
+static __attribute__((naked, noinline)) void ea_walk_eight(const int8_t *x __attribute__((unused)),
+                                                           int32_t plane __attribute__((unused)),
+                                                           const uint8_t *pairs __attribute__((unused)),
+                                                           const uint8_t *end __attribute__((unused)),
+                                                           const ea_eight *k __attribute__((unused)),
+                                                           int8_t *output __attribute__((unused)))
+{
+    __asm__ volatile("push {r3-r11, lr}\n"
+                     "movs r4, #0\n"
+                     "movs r5, #0\n"
+                     "movs r6, #0\n"
+                     "movs r7, #0\n"
+                     "mov r8, r4\n"
+                     "mov r9, r4\n"
+                     "mov r10, r4\n"
+                     "mov r11, r4\n"
+                     "subs r3, r3, r2\n"
+                     "beq 3f\n"
+                     "lsrs r3, r3, #2\n"
+                     "bcs 2f\n" /* an odd number: begin with the second of two */
+                     "1:\n" EA_PAIR "2:\n" EA_PAIR "ldr lr, [sp]\n"
+                     "cmp r2, lr\n"
+                     "bne 1b\n"
+                     "3:\n"
+                     "ldr r12, [sp, #40]\n"
+                     "ldr lr, [sp, #44]\n"
+                     "ldmia r12, {r0-r3}\n" /* start, multiplier, addend, shift */
+                     EA_STORE("r4", "#0") EA_STORE("r5", "#1") EA_STORE("r6", "#2") EA_STORE("r7", "#3")
+                     EA_STORE("r8", "#4") EA_STORE("r9", "#5") EA_STORE("r10", "#6") EA_STORE("r11", "#7")
+                     "pop {r3-r11, pc}\n");
+}
+#else
+static void ea_walk_eight(const int8_t *x, int32_t plane, const uint8_t *pairs, const uint8_t *end, const ea_eight *k,
+                          int8_t *output)
+{
+    int32_t sums[EA_EIGHT];
+    ea_walk(x, plane, pairs, end, sums);
+    for (int i = 0; i < EA_EIGHT; i++)
+        output[i] = ea_quick_end(k->start + 2 * sums[i], k->quick);
+}
+#endif
+#endif
 
 static inline int32_t ea_walk_one(const int8_t *x, int32_t plane, const uint8_t *pairs, int count)
 {
@@ -86,22 +162,18 @@ static inline int32_t ea_blocks(const int8_t *input, int32_t plane, const uint8_
                                 const ea_ending *ending, int8_t *line, int32_t p, int32_t end)
 {
     const uint8_t *const stop = pairs + 2 * count;
-    int32_t doubled[EA_EIGHT];
 #if EA_DSP
-    ea_quick quick;
-    if (ea_quick_of(ending, &quick)) {
-        for (; p + EA_EIGHT <= end; p += EA_EIGHT) {
-            ea_walk(input + p, plane, pairs, stop, 2 * ending->bias, doubled);
-            for (int i = 0; i < EA_EIGHT; i++)
-                line[p + i] = ea_quick_end(doubled[i], quick);
-        }
+    ea_eight eight = {2 * ending->bias, {0, 0, 0}};
+    if (ea_quick_of(ending, &eight.quick)) {
+        for (; p + EA_EIGHT <= end; p += EA_EIGHT)
+            ea_walk_eight(input + p, plane, pairs, stop, &eight, line + p);
         return p;
     }
 #endif
-    for (; p + EA_EIGHT <= end; p += EA_EIGHT) {
-        ea_walk(input + p, plane, pairs, stop, 0, doubled);
+    for (int32_t sums[EA_EIGHT]; p + EA_EIGHT <= end; p += EA_EIGHT) {
+        ea_walk(input + p, plane, pairs, stop, sums);
         for (int i = 0; i < EA_EIGHT; i++)
-            line[p + i] = ea_end(doubled[i] / 2, ending);
+            line[p + i] = ea_end(sums[i], ending);
     }
     return p;
 }

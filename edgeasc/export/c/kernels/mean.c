@@ -2,35 +2,57 @@
 /* Mean over any of the three axes. */
 #include "ea_kernels.h"
 
-enum { COLUMNS = 4, MOST_ROWS = 255, MOST_WORDS = 120 };
+enum { COLUMNS = 4, MOST_ROWS = 255 };
+
+#if EA_DSP
+/* Sums of bytes 0 and 2, and of bytes 1 and 3, of up to 255 words that lie `stride` apart, as halves. */
+typedef struct {
+    uint32_t even, odd;
+} ea_halfs;
+
+static inline ea_halfs ea_down(const int8_t *top, int32_t stride, int rows)
+{
+    ea_halfs sums = {0, 0};
+    for (; rows > 0; rows--, top += stride) {
+        const uint32_t word = ea_load4(top);
+        sums.even = ea_add_even(sums.even, word);
+        sums.odd = ea_add_odd(sums.odd, word);
+    }
+    return sums;
+}
+
+/* Sum of the last `taken` of four columns. */
+static int32_t ea_four(const int8_t *top, int32_t stride, int rows, int taken)
+{
+    int32_t sum = 0;
+    for (; rows > 0; rows -= MOST_ROWS, top += MOST_ROWS * stride) {
+        const ea_halfs s = ea_down(top, stride, rows < MOST_ROWS ? rows : MOST_ROWS);
+        sum += ea_top(s.odd) + (taken > 1 ? ea_top(s.even) : 0);
+        sum += (taken > 2 ? ea_low(s.odd) : 0) + (taken > 3 ? ea_low(s.even) : 0);
+    }
+    return sum;
+}
+#endif
 
 /* Sum of `rows` rows of `count` values, `stride` apart. */
 static int32_t ea_total(const int8_t *values, int32_t stride, int rows, int32_t count)
 {
-    int32_t sum = 0;
+    int32_t sum = 0, i = 0;
 #if EA_DSP
-    uint32_t halves = 0;
-    for (int32_t room = MOST_WORDS; rows > 0; rows--, values += stride) {
-        int32_t i = 0;
-        for (; i + COLUMNS <= count; i += COLUMNS) {
-            const uint32_t word = ea_load4(values + i);
-            halves = ea_add_odd(ea_add_even(halves, word), word);
-            if (--room == 0) { /* the halves are nearly full */
-                sum += ea_low(halves) + ea_top(halves);
-                halves = 0;
-                room = MOST_WORDS;
-            }
+    if (rows == 1) { /* a row is rows of four */
+        sum = ea_four(values, COLUMNS, (int)(count / COLUMNS), COLUMNS);
+        i = count - count % COLUMNS;
+    } else if (count >= COLUMNS) {
+        for (; i < count; i += COLUMNS) {
+            const int taken = count - i < COLUMNS ? (int)(count - i) : COLUMNS;
+            sum += ea_four(values + i + taken - COLUMNS, stride, rows, taken);
         }
-        for (; i < count; i++)
-            sum += values[i];
     }
-    return sum + ea_low(halves) + ea_top(halves);
-#else
-    for (; rows > 0; rows--, values += stride)
-        for (int32_t i = 0; i < count; i++)
-            sum += values[i];
-    return sum;
 #endif
+    for (; rows > 0 && i < count; rows--, values += stride)
+        for (int32_t t = i; t < count; t++)
+            sum += values[t];
+    return sum;
 }
 
 /* Sum down a column. */
@@ -49,14 +71,8 @@ static void ea_columns(const int8_t *plane, int rows, int columns, int32_t zero,
 #if EA_DSP
     for (; rows <= MOST_ROWS && columns >= COLUMNS && t < columns; t += COLUMNS) {
         t = t + COLUMNS > columns ? columns - COLUMNS : t; /* the last four may begin among the ones before */
-        const int8_t *top = plane + t;
-        uint32_t even = 0, odd = 0;
-        for (int i = rows; i > 0; i--, top += columns) {
-            const uint32_t word = ea_load4(top);
-            even = ea_add_even(even, word);
-            odd = ea_add_odd(odd, word);
-        }
-        const int32_t sums[COLUMNS] = {ea_low(even), ea_low(odd), ea_top(even), ea_top(odd)};
+        const ea_halfs s = ea_down(plane + t, columns, rows);
+        const int32_t sums[COLUMNS] = {ea_low(s.even), ea_low(s.odd), ea_top(s.even), ea_top(s.odd)};
         for (int p = 0; p < COLUMNS; p++)
             output[t + p] =
                 ea_finish(sums[p] - zero, scale.multiplier, scale.shift, scale.output_zero_point, scale.low);

@@ -47,7 +47,7 @@ static int32_t ea_dot(const int8_t *input, int32_t plane, int c_in, const int8_t
 }
 
 /* Pixels from `start` to `end`, all of one band. */
-static void ea_plain(const int8_t *input, int c_in, const int8_t *weights, const ea_requant *requant, int band,
+EA_RARE static void ea_plain(const int8_t *input, int c_in, const int8_t *weights, const ea_requant *requant, int band,
                      int8_t *output, int channels, int32_t plane, int32_t start, int32_t end)
 {
     for (int c = 0; c < channels; c += 2) {

@@ -11,14 +11,14 @@ typedef struct {
     int count;
 } ea_rows;
 
-static void ea_plain_rows(const int8_t *x, int32_t zero, int32_t factor, const ea_ending *e, int8_t *output, ea_rows r)
+EA_RARE static void ea_plain_rows(const int8_t *x, int32_t zero, int32_t factor, const ea_ending *e, int8_t *output, ea_rows r)
 {
     for (; r.rows > 0; r.rows--, x += r.stride, output += r.stride)
         for (int i = 0; i < r.count; i++)
             output[i] = ea_end((x[i] - zero) * factor, e);
 }
 
-static void ea_by_one(const int8_t *x, int32_t zero, int32_t factor, const ea_ending *e, int8_t *output, ea_rows r)
+EA_APART static void ea_by_one(const int8_t *x, int32_t zero, int32_t factor, const ea_ending *e, int8_t *output, ea_rows r)
 {
 #if EA_DSP
     ea_quick q;
@@ -36,6 +36,13 @@ static void ea_by_one(const int8_t *x, int32_t zero, int32_t factor, const ea_en
                 out[3] = ea_quick_end(ea_top_by_low(odd, twice, start), q);
             }
         }
+        for (; r.count > 0; r.count--, x++, output++) {
+            const int8_t *in = x;
+            int8_t *out = output;
+            for (int i = r.rows; i > 0; i--, in += r.stride, out += r.stride)
+                *out = ea_quick_end(ea_low_by_low((uint32_t)*in, twice, start), q);
+        }
+        return;
     }
 #endif
     ea_plain_rows(x, zero, factor, e, output, r);
