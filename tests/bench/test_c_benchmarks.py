@@ -39,7 +39,7 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     import c_networks
 
     yield SimpleNamespace(compare=c_compare, emx=c_emx, networks=c_networks)
-    for name in ("c_compare", "c_emx", "c_networks"):
+    for name in ("c_compare", "c_emx", "c_layers", "c_networks"):
         sys.modules.pop(name, None)
 
 
@@ -110,6 +110,20 @@ def test_host_c_and_tflm_are_compared_element_by_element(scripts: SimpleNamespac
     other[1, 0] ^= 1
     assert c_equality.row(found, "other", other, expected)["clips_equal"] == 3
     sys.modules.pop("c_equality", None)
+
+
+@pytest.mark.needs("gcc", "arm-none-eabi-gcc", "qemu-system-arm")
+def test_the_digest_of_every_layer_is_that_of_the_reference(scripts: SimpleNamespace) -> None:
+    import c_layers
+
+    found = network(scripts, small(), 3)
+    expected = c_layers.reference_digests(found.graph, found.clips)
+    assert len(set(expected)) == len(found.graph.nodes)
+    assert c_layers.host_digests(found.graph, found.clips) == expected
+    assert c_layers.core_digests(found.graph, found.clips, "cortex-m4", 60.0) == expected
+    other = found.clips.copy()
+    other[2, 0, 5, 5] ^= 1
+    assert c_layers.reference_digests(found.graph, other)[0] != expected[0]
 
 
 def test_seeded_networks_are_as_sparse_as_they_say(scripts: SimpleNamespace) -> None:
