@@ -35,7 +35,7 @@ from edgeasc.sizes import parse_size
     "--baud", type=click.IntRange(min=300), default=115200, show_default=True, help="serial: the line's speed."
 )
 @click.option(
-    "--audio", multiple=True, type=FOLDER, metavar="FILE", help="qemu: from this recording to scenes. Repeatable."
+    "--audio", multiple=True, type=FOLDER, metavar="FILE", help="qemu, serial: from this recording to scenes."
 )
 @click.option("--python", default="python3", show_default=True, help="ssh: the interpreter there.")
 @click.option("--as", "alias", metavar="NAME", help="ssh: call the machine so, such as raspberry-pi-4 for `audit`.")
@@ -115,8 +115,8 @@ def command(
         )  # fmt: skip
         documents.append(there)
         blocks += remote_blocks(there)
-    if audio and "qemu" not in wanted:
-        raise UsageError("--audio", "needs a qemu: target, whose firmware hears it")
+    if audio and not wanted.keys() & {"qemu", "serial"}:
+        raise UsageError("--audio", "needs a qemu: or serial: target, whose firmware hears it")
     if "qemu" in wanted and audio:
         from edgeasc.bench.mcu.listen import bench_listening
         from edgeasc.cli.listen_pages import listening_blocks
@@ -129,7 +129,13 @@ def command(
 
         documents.append(bench_cores(models, wanted["qemu"], clips=clips, optimise=parse_optimise(optimise), ram=most))
         blocks += instruction_blocks(documents[-1], all_layers)
-    if "serial" in wanted:
+    if "serial" in wanted and audio:
+        from edgeasc.bench.mcu.serial_listen import bench_boards_listening
+        from edgeasc.cli.board_pages import board_listening_blocks
+
+        documents.append(bench_boards_listening(models, wanted["serial"], audio, baud=baud))
+        blocks += board_listening_blocks(documents[-1])
+    elif "serial" in wanted:
         from edgeasc.bench.mcu.serial_bench import bench_boards
         from edgeasc.cli.board_pages import board_blocks
 

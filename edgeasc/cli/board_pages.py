@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from edgeasc.cli.pages import Document, layer_costs
 from edgeasc.tables import Block, Table
 
@@ -39,3 +41,28 @@ def _how(row: Document) -> str:
     clock = f" at {row['clock_hz'] / 1e6:g} MHz" if row["clock_hz"] and row["origin"] == "measured" else ""
     said = f"Counted by {row['counter']}{clock}, {row['version']}, build {row['build']}"
     return said if row["origin"] == "measured" else f"{said}; an emulator's instructions, no latency"
+
+
+def board_listening_blocks(document: Document) -> list[Block]:
+    """What boards heard: the cost of front end and network apart, sizes, and the scenes."""
+    good = [row for row in document["results"] if "error" not in row]
+    if not good:
+        return []
+    costs, sizes, heard = [], [], []
+    for row in good:
+        front, network, where = row["front_end"], row["network"], (row["path"], row["board"], Path(row["audio"]).name)
+        equal = f"{front['equal_frames']}/{front['frames']} frames"
+        if network["equal_scenes"] is not None:
+            equal += f", {network['equal_scenes']}/{network['scenes']} scenes"
+        counts = (front["per_frame"], front["per_second"], network["per_scene"])
+        costs.append((*where, *(f"{count:,}" for count in counts), f"{row['unit']}, {row['origin']}", equal))
+        keys = ("flash_bytes", "arena_bytes", "stack_bytes")
+        sizes.append((*where[:2], *(f"{row[key]:,}" for key in keys), f"{front['state_bytes']:,}"))
+        heard += [(*where[1:], f"{scene['seconds']:.2f} s", scene["label"]) for scene in row["scenes"]]
+    heads = ("model", "board", "recording", ">front end per frame", ">per second", ">network per scene", "in", "equal")
+    return [
+        Table(heads, costs, "From samples to scenes on a board"),
+        Table(("model", "board", ">flash B", ">arena B", ">stack B", ">stream B"), list(dict.fromkeys(sizes))),
+        Table(("board", "recording", ">heard", "scene"), heard),
+        *dict.fromkeys(_how(row) for row in good),
+    ]

@@ -169,7 +169,7 @@ def _row(
     frames, scenes, every = len(heard.levels), len(heard.logits), int(facts["frames"])
     levels = IntegerFrontEnd(spec).levels(np.pad(samples, (0, spec.win_length + spec.hop_length)))[:, :frames].T
     equal_levels = int((levels == heard.levels).all(axis=1).sum())
-    equal_logits = None if graph is None else _equal_logits(graph, levels, heard.logits, every)
+    equal_logits = None if graph is None else equal_logits_of(graph, levels, heard.logits, every)
     return {
         "sha256": artefact.sha256,
         "origin": "emulated",
@@ -190,7 +190,7 @@ def _row(
             "equal_scenes": equal_logits,
         },
         "equal": equal_levels == frames and equal_logits in (None, scenes),
-        "scenes": _scenes(artefact, heard.logits, facts, spec),
+        "scenes": scenes_of(artefact, heard.logits, facts, spec),
         "flash_bytes": firmware.flash_bytes,
         "ram_bytes": firmware.ram_bytes,
         "arena_bytes": facts["arena_bytes"],
@@ -200,7 +200,8 @@ def _row(
     }
 
 
-def _equal_logits(graph: IntegerGraph, levels: NDArray[np.int16], logits: NDArray[np.int8], every: int) -> int:
+def equal_logits_of(graph: IntegerGraph, levels: NDArray[np.int16], logits: NDArray[np.int8], every: int) -> int:
+    """Scenes whose every logit is the reference's for its window of `levels` [n_frames, n_mels]."""
     from edgeasc.graph.reference import Reference
 
     source = graph[graph.input]
@@ -211,7 +212,9 @@ def _equal_logits(graph: IntegerGraph, levels: NDArray[np.int16], logits: NDArra
     return int((expected == logits).all(axis=1).sum())
 
 
-def _scenes(artefact: Artefact, logits: NDArray[np.int8], facts: dict[str, Any], spec: LogMel) -> list[dict[str, Any]]:
+def scenes_of(
+    artefact: Artefact, logits: NDArray[np.int8], facts: dict[str, Any], spec: LogMel
+) -> list[dict[str, Any]]:
     """One {seconds, label, logits} per scene; `seconds` is when it was known."""
     labels = artefact.labels or tuple(f"class {index}" for index in range(logits.shape[1]))
     rows = []

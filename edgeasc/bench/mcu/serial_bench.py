@@ -18,7 +18,7 @@ from edgeasc.bench.machine import describe_machine
 from edgeasc.bench.mcu.bench import CLIPS, Prepared, prepare
 from edgeasc.bench.mcu.serial_link import ANSWER_SECONDS, OUTPUT, RUN_SECONDS, TICKS, Board, Port, SerialLink, open_port
 from edgeasc.errors import BadInput, EdgeascError, ResourceExhausted
-from edgeasc.export.c.bundle import parse_payload
+from edgeasc.export.c.bundle import Bundle, parse_payload
 from edgeasc.export.c.identity import build_hash
 
 BAUD = 115200
@@ -70,10 +70,9 @@ def bench_boards(
 def _measure(found: Prepared, path: Path, name: str, link: SerialLink) -> dict[str, Any]:
     bundle = parse_payload(found.artefact.payload)
     board = link.hello()
-    _check_build(board, build_hash(bundle.files), found, name)
-    _check_sizes(board, found, bundle.facts, name)
+    check_board(board, bundle, name)
     outputs, ticks, stack = _run(link, board, found.inputs)
-    unit, counted = _cost(board, ticks / len(found.inputs))
+    unit, counted = cost(board, ticks / len(found.inputs))
     layers = [
         {
             "name": layer["name"],
@@ -110,22 +109,18 @@ def _measure(found: Prepared, path: Path, name: str, link: SerialLink) -> dict[s
     }
 
 
-def _check_build(board: Board, expected: str, found: Prepared, name: str) -> None:
-    """Whether the board runs the C of this model.
+def check_board(board: Board, bundle: Bundle, name: str) -> None:
+    """Whether the board runs the C of `bundle`, and says of it what is true.
 
     Raises:
-        BadInput: it runs another.
+        BadInput: it runs another. ResourceExhausted: with the right build, sizes that cannot be.
     """
+    expected, facts = build_hash(bundle.files), bundle.facts
     if board.build != expected:
         why = f"the board runs build {board.build or 'unknown'}, this model's C is {expected}"
-        cure = "flash its firmware" if found.expected is None else "flash its firmware, or give the C folder flashed"
-        raise BadInput("serial", f"{why}; {cure}", name)
-
-
-def _check_sizes(board: Board, found: Prepared, facts: dict[str, Any], name: str) -> None:
-    """Whether what the board says of its sizes can be: with the right build hash, anything else is nonsense."""
+        raise BadInput("serial", f"{why}; flash its firmware, or give the C folder that was flashed", name)
     said = (board.input_bytes, board.output_bytes, board.layers)
-    real = (found.inputs[0].size, int(np.prod(facts["output"]["shape"])), len(facts["layers"]))
+    real = (*(int(np.prod(facts[port]["shape"])) for port in ("input", "output")), len(facts["layers"]))
     if said != real:
         raise ResourceExhausted("serial", f"garbage: sizes {said} of a network that has {real}", name)
 
@@ -141,7 +136,7 @@ def _run(link: SerialLink, board: Board, inputs: NDArray[np.int8]) -> tuple[NDAr
     return np.stack(outputs), ticks, stack
 
 
-def _cost(board: Board, ticks: NDArray[np.float64]) -> tuple[str, NDArray[np.float64]]:
+def cost(board: Board, ticks: NDArray[np.float64]) -> tuple[str, NDArray[np.float64]]:
     """What the ticks are, and how many: cycles of a core, or instructions where a clock of an emulator counts them."""
     if board.emulated:
         return "instructions", ticks * (board.known_instructions / board.known_ticks)

@@ -14,19 +14,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeasc.bench.mcu.frames import FRAME_BYTES, LARGEST, Frame, FrameReader
 from edgeasc.errors import BadInput, ResourceExhausted, UsageError
 from edgeasc.extras import missing
 
-HELLO, FEED, RUN, READ, ANSWER, FAILED = 1, 2, 3, 4, 0x80, 0xFF
+HELLO, FEED, RUN, READ, LISTEN, HEAR, DECIDE, ANSWER, FAILED = 1, 2, 3, 4, 5, 6, 7, 0x80, 0xFF
 PROTOCOL = 1
-OUTPUT, TICKS = 0, 1  # areas that can be read
+OUTPUT, TICKS, HISTORY = 0, 1, 2  # areas that can be read
+SAMPLES = LARGEST // 2  # that are sent at once
 TRIES = 3
 ANSWER_SECONDS, RUN_SECONDS, POLL_SECONDS = 2.0, 60.0, 0.05
 URLS = ("socket", "rfc2217")
 FAULTED = b"\3"
 _REASONS = {b"\1": "it does not know the question", b"\2": "out of range", FAULTED: "its firmware faulted; reset it"}
 _HELLO = struct.Struct("<IBBHIIIIIII")
+_PUSHED = struct.Struct("<HHII")
 COUNTERS = {1: "DWT cycle counter", 2: "SysTick"}
 
 
@@ -59,6 +64,16 @@ class Board:
     def emulated(self) -> bool:
         """Whether the counter is slower than one tick per instruction, which no core is: an emulator's clock."""
         return self.counter == COUNTERS[2] and self.known_ticks < self.known_instructions
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What became of samples: how many were taken, whether a scene is due, frames completed, ticks of the counter."""
+
+    taken: int
+    due: int
+    frames: int
+    ticks: int
 
 
 class SerialLink:
@@ -127,12 +142,41 @@ class SerialLink:
             parts.append(self._ask(READ, struct.pack("<BIH", area, offset, size), self._answer_seconds, size))
         return b"".join(parts)
 
+    def listen(self) -> None:
+        """Begin to hear from silence.
+
+        Raises:
+            ResourceExhausted: the board fails, or its firmware was built without a front end.
+        """
+        self._ask(LISTEN, b"", self._answer_seconds, 0)
+
+    def hear(self, samples: NDArray[np.int16]) -> Pushed:
+        """Send samples, `SAMPLES` at most; the board takes those up to the next scene.
+
+        Raises:
+            ResourceExhausted: the board fails.
+        """
+        answer = self._ask(HEAR, samples.astype("<i2").tobytes(), self._answer_seconds, _PUSHED.size)
+        found = Pushed(*_PUSHED.unpack(answer))
+        if found.taken > samples.size or found.due > 1 or (not found.due and found.taken < samples.size):
+            raise self._nonsense(f"it took {found.taken} samples of {samples.size}")
+        return found
+
+    def decide(self) -> tuple[int, int]:
+        """Run the network on what was heard; the most stack used since reset in bytes, and the scene's number.
+
+        Raises:
+            ResourceExhausted: the board fails, or has not heard enough.
+        """
+        stack, scene = struct.unpack("<II", self._ask(DECIDE, b"", self._run_seconds, 8))
+        return stack, scene
+
     def _ask(self, kind: int, payload: bytes, seconds: float, size: int | None = None) -> bytes:
         """The payload that answers, of `size` bytes; asked again where the answer broke or did not come."""
         self._sequence = (self._sequence + 1) % 256
         question = Frame(kind, self._sequence, payload).encode()
         heard, broken = 0, self._reader.broken
-        # A run that is told again is not made again, so the long wait is needed once.
+        # What is told again is not done again, so the long wait is needed once.
         waits = (seconds, *(TRIES - 1) * (self._answer_seconds,))
         for wait in waits:
             self._send(question)

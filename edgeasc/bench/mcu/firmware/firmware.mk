@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: 0BSD OR Apache-2.0
 # Firmware that serves the network of a C folder on a serial line, for `edgeasc bench --target serial:PORT`.
 #   MODEL  the C folder of `edgeasc export --c`        BOARD   one of $(BOARDS_AT)/*.mk
+#   STREAM no: without the front end from samples
 #   BAUD   of the line                                 BOARDS_AT  where boards are, by default beside this file
 # The linker script gets the board's memory and refuses what does not fit.
 FIRMWARE := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
@@ -11,6 +12,7 @@ STACK ?= 8192
 BUILD ?= build/$(BOARD)
 CROSS ?= arm-none-eabi-
 OPTIMISE ?= -O3
+STREAM ?= yes
 PREFIX := scene
 
 BOARDS := $(sort $(patsubst $(BOARDS_AT)/%.mk,%,$(wildcard $(BOARDS_AT)/*.mk)))
@@ -28,6 +30,9 @@ ifeq ($(ROUNDING),)
 $(error $(MODEL)/Makefile does not say how the network rounds (-DEA_ROUNDING))
 endif
 
+ifneq ($(STREAM)$(wildcard $(MODEL)/$(PREFIX)_stream.h),$(STREAM))
+LISTENS := $(if $(filter yes,$(STREAM)),-DFW_STREAM)
+endif
 NETWORK := $(filter-out %_host.c,$(wildcard $(MODEL)/*.c))
 SERVER := $(addprefix $(FIRMWARE)/,startup.c serial/server.c serial/frame.c serial/counter.c)
 OBJECTS := $(patsubst $(MODEL)/%.c,$(BUILD)/network/%.o,$(NETWORK)) \
@@ -36,7 +41,7 @@ HEADERS := $(wildcard $(MODEL)/*.h $(FIRMWARE)/*.h $(FIRMWARE)/*/*.h $(BOARDS_AT
 
 CFLAGS := $(CPU) $(OPTIMISE) -std=c99 -pedantic -Wall -Wextra -Wconversion -Werror \
 	-ffreestanding -ffunction-sections -fdata-sections \
-	-DFW_BAUD=$(BAUD) -DEA_ROUNDING=$(ROUNDING) -I$(MODEL) -I$(FIRMWARE)/serial
+	-DFW_BAUD=$(BAUD) -DEA_ROUNDING=$(ROUNDING) $(LISTENS) -I$(MODEL) -I$(FIRMWARE)/serial
 LDFLAGS := $(CPU) -nostdlib -Wl,--gc-sections -T $(FIRMWARE)/link.ld -Wl,--defsym=STACK_LENGTH=$(STACK) \
 	$(foreach place,FLASH_ORIGIN FLASH_LENGTH RAM_ORIGIN RAM_LENGTH,-Wl,--defsym=$(place)=$($(place)))
 

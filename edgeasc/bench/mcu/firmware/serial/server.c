@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: 0BSD OR Apache-2.0 */
-/* The network on a serial line: says which build it is, takes an input, runs, tells logits and what every layer cost.
+/* The network on a serial line: says which build it is, takes an input, runs, tells logits and what every layer cost;
+ * with FW_STREAM also hears samples.
  *
  * The host asks, the board answers, one frame each. A frame whose checksum is wrong gets no answer, and the host asks
- * again with the same sequence number; a run that was already made under that number is told, not made again, because
- * running overwrites the input. */
+ * again with the same sequence number; what was already done under that number is told, not done again, because running
+ * overwrites the input and samples would be heard twice. */
 #include "board.h"
 #include "counter.h"
 #include "frame.h"
 #include "scene.h"
 
+#ifdef FW_STREAM
+#include "scene_stream.h"
+enum { ARENA_BYTES = SCENE_STREAM_ARENA_BYTES };
+static scene_stream stream;
+#else
+enum { ARENA_BYTES = SCENE_ARENA_BYTES };
+#endif
+
 enum { PROTOCOL = 1, BUILD_DIGITS = sizeof(SCENE_BUILD) - 1 };
-enum { HELLO = 1, FEED = 2, RUN = 3, READ = 4, ANSWER = 0x80, FAILED = 0xFF };
+enum { HELLO = 1, FEED = 2, RUN = 3, READ = 4, LISTEN = 5, HEAR = 6, DECIDE = 7, ANSWER = 0x80, FAILED = 0xFF };
 enum { WHY_UNKNOWN = 1, WHY_RANGE = 2, WHY_FAULT = 3 };
-enum { AREA_OUTPUT = 0, AREA_TICKS = 1 };
+/* Areas that can be read: 0, the logits; 1, the ticks of every layer, 64 bits each; 2, the frames that were heard. */
 
 #ifndef FW_BAUD
 #define FW_BAUD 115200
@@ -21,13 +30,18 @@ enum { AREA_OUTPUT = 0, AREA_TICKS = 1 };
 extern uint32_t fw_stack_bottom[], fw_stack_top[];
 extern const unsigned char fw_flash_bytes[]; /* its address is the number */
 
-static __attribute__((aligned(8), section(".arena"))) unsigned char arena[SCENE_ARENA_BYTES];
+static __attribute__((aligned(8), section(".arena"))) unsigned char arena[ARENA_BYTES];
 static uint64_t ticks[SCENE_LAYERS];
 static uint32_t last, calibration;
 static uint8_t counter;
-static int run_known;
-static uint8_t run_sequence, run_answer[4];
 static fw_parser parser;
+
+/* The last answer to what must not be done twice. */
+static struct {
+    int known;
+    uint8_t type, sequence, length;
+    uint8_t bytes[16];
+} told;
 
 void fw_exit(int status);
 void fw_after(int layer);
@@ -90,7 +104,7 @@ static void hello(const fw_frame *frame)
         fail(frame->sequence, WHY_RANGE);
         return;
     }
-    run_known = 0;
+    told.known = 0;
     uint16_t n = put(answer, 0, get(frame->payload, 4), 4); /* whose answer this is */
     n = put(answer, n, PROTOCOL, 1);
     n = put(answer, n, counter, 1);
@@ -119,31 +133,95 @@ static void feed(const fw_frame *frame)
     int8_t *const input = scene_input(arena) + offset;
     for (uint32_t i = 0; i < count; i++)
         input[i] = (int8_t)frame->payload[4 + i];
-    run_known = 0;
+    told.known = 0;
     fw_send_frame(FEED | ANSWER, frame->sequence, 0, 0);
+}
+
+static void tell(const fw_frame *frame, uint16_t length)
+{
+    told.known = 1;
+    told.type = frame->type;
+    told.sequence = frame->sequence;
+    told.length = (uint8_t)length;
+    fw_send_frame(frame->type | ANSWER, frame->sequence, told.bytes, length);
+}
+
+static void clear_ticks(void)
+{
+    for (int layer = 0; layer < SCENE_LAYERS; layer++)
+        ticks[layer] = 0;
+    last = fw_counter_now();
 }
 
 static void run(const fw_frame *frame)
 {
-    if (!run_known || run_sequence != frame->sequence) {
-        for (int layer = 0; layer < SCENE_LAYERS; layer++)
-            ticks[layer] = 0;
-        last = fw_counter_now();
-        scene_run(arena);
-        put(run_answer, 0, stack_used(), 4);
-        run_known = 1;
-        run_sequence = frame->sequence;
-    }
-    fw_send_frame(RUN | ANSWER, frame->sequence, run_answer, sizeof run_answer);
+    clear_ticks();
+    scene_run(arena);
+    tell(frame, put(told.bytes, 0, stack_used(), 4));
 }
+
+#ifdef FW_STREAM
+static void listen(const fw_frame *frame)
+{
+    told.known = 0;
+    if (scene_stream_init(&stream, arena, SCENE_FRAMES) != 0)
+        fail(frame->sequence, WHY_RANGE);
+    else
+        fw_send_frame(LISTEN | ANSWER, frame->sequence, 0, 0);
+}
+
+/* Takes samples up to the next scene; how many, whether one is due, frames that were completed, ticks. */
+static void hear(const fw_frame *frame)
+{
+    static int16_t samples[FW_PAYLOAD / 2];
+    const int32_t count = frame->length / 2, until = stream.until;
+    if (!stream.arena || frame->length % 2) {
+        fail(frame->sequence, WHY_RANGE);
+        return;
+    }
+    for (int32_t i = 0; i < count; i++)
+        samples[i] = (int16_t)get(frame->payload + 2 * i, 2);
+    const uint32_t start = fw_counter_now();
+    const int32_t taken = scene_stream_push(&stream, samples, count);
+    const uint32_t spent = fw_counter_since(start);
+    uint16_t n = put(told.bytes, 0, (uint32_t)taken, 2);
+    n = put(told.bytes, n, (uint32_t)scene_stream_due(&stream), 2);
+    n = put(told.bytes, n, (uint32_t)(until - stream.until), 4);
+    tell(frame, put(told.bytes, n, spent, 4));
+}
+
+static void decide(const fw_frame *frame)
+{
+    if (!stream.arena || !scene_stream_due(&stream)) {
+        fail(frame->sequence, WHY_RANGE);
+        return;
+    }
+    clear_ticks();
+    const int scene = scene_stream_run(&stream);
+    const uint16_t n = put(told.bytes, 0, stack_used(), 4);
+    tell(frame, put(told.bytes, n, (uint32_t)scene, 4));
+}
+#endif
 
 static void read(const fw_frame *frame)
 {
-    const uint8_t *const areas[] = {(const uint8_t *)scene_output(arena), (const uint8_t *)ticks};
-    const uint32_t sizes[] = {SCENE_OUTPUT_BYTES, sizeof ticks};
+    const uint8_t *const areas[] = {
+        (const uint8_t *)scene_output(arena),
+        (const uint8_t *)ticks,
+#ifdef FW_STREAM
+        (const uint8_t *)stream.history,
+#endif
+    };
+    const uint32_t sizes[] = {
+        SCENE_OUTPUT_BYTES,
+        sizeof ticks,
+#ifdef FW_STREAM
+        sizeof stream.history,
+#endif
+    };
     const uint32_t area = frame->length == 7 ? frame->payload[0] : UINT32_MAX;
     const uint32_t offset = get(frame->payload + 1, 4), count = get(frame->payload + 5, 2);
-    if (area > AREA_TICKS || count > FW_PAYLOAD || offset > sizes[area] || count > sizes[area] - offset) {
+    if (area >= sizeof sizes / sizeof *sizes || count > FW_PAYLOAD || offset > sizes[area] || count > sizes[area] - offset) {
         fail(frame->sequence, WHY_RANGE);
         return;
     }
@@ -152,6 +230,10 @@ static void read(const fw_frame *frame)
 
 static void answer(const fw_frame *frame)
 {
+    if (told.known && told.type == frame->type && told.sequence == frame->sequence) {
+        fw_send_frame(told.type | ANSWER, told.sequence, told.bytes, told.length);
+        return;
+    }
     switch (frame->type) {
     case HELLO:
         hello(frame);
@@ -165,6 +247,17 @@ static void answer(const fw_frame *frame)
     case READ:
         read(frame);
         break;
+#ifdef FW_STREAM
+    case LISTEN:
+        listen(frame);
+        break;
+    case HEAR:
+        hear(frame);
+        break;
+    case DECIDE:
+        decide(frame);
+        break;
+#endif
     default:
         fail(frame->sequence, WHY_UNKNOWN);
         break;
