@@ -53,6 +53,8 @@ def agreement(runner: Runner, expected: Expected | None) -> dict[str, Any]:
     found = runner.predict(expected.inputs)
     if found.shape != expected.logits.shape:
         raise BadInput(runner.runtime, f"gave {found.shape[1]} logits, the graph has {expected.logits.shape[1]}")
+    if not np.isfinite(found).all():
+        raise BadInput(runner.runtime, "gave logits that are not finite")
     steps = np.abs(np.rint((found - expected.logits) / expected.scale))
     return {
         "clips": len(found),

@@ -12,6 +12,7 @@ from edgeasc.cli.pages import instruction_blocks, latency_blocks
 from edgeasc.cli.terminal import assumed, format_option, show
 from edgeasc.errors import UsageError
 from edgeasc.sizes import parse_size
+from edgeasc.tables import printable
 
 
 @click.command("bench", cls=Verb, short_help="Measure latency here, or instructions on an emulated microcontroller.")
@@ -160,7 +161,7 @@ def command(
     }
     failed = [row["error"] for row in document["results"] if "error" in row and row["target"] != "host"]
     for why in failed:
-        click.echo(f"edgeasc: error: {why}", err=True)
+        click.echo(printable(f"edgeasc: error: {why}"), err=True)
     if form == "json" or len(failed) < len(document["results"]):
         show(blocks, document, form)
     return int(document["exit_code"])

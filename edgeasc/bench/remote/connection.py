@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeasc.bench.remote.address import Address
-from edgeasc.bench.remote.facts import parse_conditions, parse_facts
+from edgeasc.bench.remote.facts import parse_conditions, parse_facts, parse_info
 from edgeasc.errors import BadInput, EdgeascError, MissingDependency, ResourceExhausted
 from edgeasc.runtime.artefact import Artefact
 from edgeasc.runtime.catalogue import RUNTIMES
@@ -127,9 +127,15 @@ class RemoteRunner(ChildRunner):
         with self.device.believed():
             super().__init__(artefact, RUNTIMES[runtime], threads, timeout, child=self.device)
 
+    def _describe(self, info: dict[str, Any]) -> None:
+        super()._describe(parse_info(info))
+
     def _predict(self, inputs: Features) -> NDArray[np.float32]:
         with self.device.believed():
-            return super()._predict(inputs)
+            logits = super()._predict(inputs)
+            if logits.shape[1] == 0 or not np.isfinite(logits).all():
+                raise ValueError(f"{logits.shape[1]} logits, or some that are not finite")
+        return logits
 
     def time(self, features: Features, runs: int) -> NDArray[np.int64]:
         with self.device.believed():
@@ -140,7 +146,10 @@ class RemoteRunner(ChildRunner):
 
     def probe(self) -> float:
         with self.device.believed():
-            return super().probe()
+            found = super().probe()
+            if not 0 < found < 1e9:
+                raise ValueError(f"{found} GFLOP/s")
+        return found
 
     def conditions(self) -> dict[str, Any]:
         """Temperatures, clocks, load and signs of throttling, just now."""

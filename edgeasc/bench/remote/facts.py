@@ -10,6 +10,8 @@ from edgeasc.runtime.catalogue import RUNTIMES
 
 LONGEST_TEXT = 200
 MOST_ENTRIES = 256
+MOST_SIDES, MOST_VALUES = 8, 2**26  # of a model's input or output
+DTYPES = ("float32", "int8", "uint8")
 TEXTS = ("board", "cpu", "architecture", "governor", "system", "distribution", "python", "numpy")
 NUMBERS = ("logical_cores", "usable_cores", "memory_bytes", "max_mhz", "pid")
 _UNDER_VOLTAGE, _CAPPED, _THROTTLED, _SOFT_LIMIT = 1, 2, 4, 8  # of a Raspberry Pi's firmware, just now
@@ -48,6 +50,45 @@ def parse_conditions(found: Any) -> dict[str, Any]:
         "load_average": [_real(value) for value in _list(told.get("load_average"))],
         "throttling": throttling,
     }
+
+
+def parse_info(found: Any) -> dict[str, Any]:
+    """What a device tells of the model that it loaded: `input` and `output` ports, `version`, `notes`.
+
+    Raises:
+        TypeError, ValueError: not what `device.py` sends, or a port that no model of edgeasc has.
+    """
+    told = _object(found)
+    notes = {str(_text(name)): _plain(value) for name, value in _object(told.get("notes")).items()}
+    ports = {side: _port(told.get(side)) for side in ("input", "output")}
+    return {**ports, "version": _text(told.get("version")) or "", "notes": notes}
+
+
+def _port(found: Any) -> dict[str, Any]:
+    told = _object(found)
+    shape = [_whole(side) for side in _list(told.get("shape"))]
+    if (
+        told.get("dtype") not in DTYPES
+        or len(shape) > MOST_SIDES
+        or math.prod(max(side, 1) for side in shape) > MOST_VALUES
+    ):
+        raise ValueError(f"a port of {told.get('dtype')} {shape}")
+    return {
+        "shape": shape,
+        "dtype": told["dtype"],
+        "scale": float(_real(told.get("scale"))),
+        "zero_point": int(_real(told.get("zero_point"))),
+    }
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError("not a size")
+    return value
+
+
+def _plain(value: Any) -> str | float | None:
+    return _text(value) if value is None or isinstance(value, str) else _real(value)
 
 
 def hottest(samples: Iterable[dict[str, Any]]) -> float | None:
