@@ -96,6 +96,8 @@ def command(
     most = parse_size(ram) if ram else None
     if ram and ("qemu" not in wanted or audio):
         raise UsageError("--ram", "needs a qemu: target, without --audio")
+    if audio and not wanted.keys() & {"qemu", "serial"}:
+        raise UsageError("--audio", "needs a qemu: or serial: target, whose firmware hears it")
     documents, blocks = [], []
     if "host" in wanted:
         from edgeasc.bench.host import bench_host
@@ -116,8 +118,6 @@ def command(
         )  # fmt: skip
         documents.append(there)
         blocks += remote_blocks(there)
-    if audio and not wanted.keys() & {"qemu", "serial"}:
-        raise UsageError("--audio", "needs a qemu: or serial: target, whose firmware hears it")
     if "qemu" in wanted and audio:
         from edgeasc.bench.mcu.listen import bench_listening
         from edgeasc.cli.listen_pages import listening_blocks

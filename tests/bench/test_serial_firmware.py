@@ -2,14 +2,13 @@
 
 import contextlib
 import os
-import re
 import shutil
-import subprocess
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from board_firmware import EXAMPLE, build, emulated
 from graph_builder import bcresnet
 
 from edgeasc.bench.mcu.bench import bench_cores
@@ -23,7 +22,6 @@ from edgeasc.export.dummy import dummy_graph
 from edgeasc.graph.onnx_write import onnx_bytes
 
 pytestmark = pytest.mark.needs("arm-none-eabi-gcc", "qemu-system-arm", "serial")
-EXAMPLE = Path(__file__).parents[2] / "examples" / "firmware"
 BOARDS = EXAMPLE.parents[1] / "edgeasc" / "bench" / "mcu" / "firmware" / "boards"
 MACHINES = {  # by board
     "mps2-an386": "mps2-an386",
@@ -31,30 +29,6 @@ MACHINES = {  # by board
     "mps3-an547": "mps3-an547",
     "stm32f405": "netduinoplus2",
 }
-
-
-def build(folder: Path, board: str, **options: str) -> subprocess.CompletedProcess[str]:
-    """`make` in examples/firmware, for the C in `folder`/c."""
-    settings = [f"{name}={value}" for name, value in options.items()]
-    command = ["make", "-j2", f"MODEL={folder / 'c'}", f"BOARD={board}", f"BUILD={folder / board}", *settings]
-    return subprocess.run(command, cwd=EXAMPLE, capture_output=True, text=True, timeout=200)
-
-
-@contextlib.contextmanager
-def emulated(elf: Path, machine: str) -> Iterator[str]:
-    """The serial line of a board under emulation."""
-    command = ["qemu-system-arm", "-M", machine, "-display", "none", "-monitor", "none", "-serial", "pty"]
-    with subprocess.Popen(
-        [*command, "-icount", "shift=0", "-kernel", str(elf)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield re.search(r"/dev/pts/\d+", process.stdout.readline())[0]
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import struct
 import subprocess
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeasc.bench.mcu.frames import LARGEST, OVERHEAD, Frame, FrameReader
-from edgeasc.bench.mcu.serial_link import ANSWER, FAILED, FEED, HELLO, READ, RUN
+from edgeasc.bench.mcu.serial_link import ANSWER, DECIDE, FAILED, FEED, HEAR, HELLO, LISTEN, READ, RUN
 from edgeasc.export.c.bundle import bundle, write_bundle
 from edgeasc.export.c.identity import build_hash
 from edgeasc.export.dummy import dummy_graph
+from edgeasc.features.integer import IntegerFrontEnd
+from edgeasc.features.integer_tables import thresholds
+from edgeasc.graph.model import IntegerGraph
 from edgeasc.graph.reference import run
+from edgeasc.specs import LogMel
 
 pytestmark = pytest.mark.needs("gcc")
 FIRMWARE = Path(__file__).parents[2] / "edgeasc" / "bench" / "mcu" / "firmware"
@@ -40,14 +45,29 @@ uint32_t fw_counter_calibrate(void) { return 3; }
 """
 
 
+SPEC = LogMel(n_mels=16, n_fft=512, win_length=400, hop_length=100)
+
+
+def listening() -> IntegerGraph:
+    """The dummy network with a front end: 12 frames are a scene."""
+    return replace(dummy_graph(), metadata={"edgeasc.features": SPEC.model_dump_json()})
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("server")
-    text = bundle(dummy_graph())
+    text = bundle(listening())
     write_bundle(text, folder)
     (folder / "host.c").write_text(HOST)
     sources = [*text.chip_sources, "host.c", str(FIRMWARE / "serial/server.c"), str(FIRMWARE / "serial/frame.c")]
-    flags = ["-std=c99", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DEA_ROUNDING=2"]
+    flags = [
+        "-std=c99",
+        "-O1",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+        "-DEA_ROUNDING=2",
+        "-DFW_STREAM",
+    ]
     command = ["gcc", *flags, "-I.", f"-I{FIRMWARE / 'serial'}", "-include", str(FIRMWARE / "count.h"), *sources]
     subprocess.run([*command, "-o", "server"], cwd=folder, check=True, timeout=200)
     return folder / "server"
@@ -64,7 +84,7 @@ def talk(server: Path, data: bytes) -> list[Frame]:
 
 
 def test_a_conversation_gives_the_reference_s_logits(server):
-    graph = dummy_graph()
+    graph = listening()
     values = np.random.default_rng(1).integers(-128, 128, (1, 1, 16, 12), dtype=np.int8)
     expected = run(graph, values)[graph.output].astype(np.int8).tobytes()
     layers = len(bundle(graph).facts["layers"])
@@ -80,7 +100,32 @@ def test_a_conversation_gives_the_reference_s_logits(server):
     assert answers[5].payload == expected and np.frombuffer(answers[6].payload, "<u8").min() > 0
 
 
-kinds = st.one_of(st.sampled_from([HELLO, FEED, RUN, READ]), st.integers(0, 255))
+def test_samples_are_heard_once_though_they_are_sent_twice(server):
+    """What a lost answer makes the host do."""
+    front = bundle(listening()).facts["front_end"]
+    samples = np.random.default_rng(2).integers(-20000, 20000, front["scene_samples"] + 100, dtype=np.int16)
+    parts = [samples[at : at + 250].tobytes() for at in range(0, samples.size, 250)]
+    asked = [Frame(LISTEN, 0), *(Frame(HEAR, 1 + index, part) for index, part in enumerate(parts) for _ in (0, 1))]
+    after = [Frame(DECIDE, 100), Frame(DECIDE, 100), Frame(READ, 101, struct.pack("<BIH", 2, 0, 12 * 16))]
+    answers = talk(server, b"".join(question.encode() for question in [*asked, *after]))
+    pushed = [struct.unpack("<HHII", answer.payload) for answer in answers[1 : len(asked) : 2]]
+    assert sum(taken for taken, *_ in pushed) == front["scene_samples"] and pushed[-1][1] == 1
+    assert sum(frames for _, _, frames, _ in pushed) == 12
+    assert answers[-3].payload == answers[-2].payload
+    source = bundle(listening()).facts["input"]
+    levels = IntegerFrontEnd(SPEC).levels(samples)[:, :12].T
+    grid = thresholds(source["scale"], source["zero_point"])
+    expected = (np.searchsorted(grid, levels, side="right") - 128).astype(np.int8)
+    assert answers[-1].payload == expected.tobytes()
+
+
+def test_a_scene_that_is_not_due_is_refused(server):
+    questions = [Frame(DECIDE, 1), Frame(HEAR, 2, b"ab"), Frame(LISTEN, 3), Frame(DECIDE, 4), Frame(HEAR, 5, b"abc")]
+    answers = talk(server, b"".join(question.encode() for question in questions))
+    assert [answer.type == FAILED for answer in answers] == [True, True, False, True, True]
+
+
+kinds = st.one_of(st.sampled_from([HELLO, FEED, RUN, READ, LISTEN, HEAR, DECIDE]), st.integers(0, 255))
 offsets = st.one_of(st.integers(0, SIZE + 4), st.integers(0, 2**32 - 1)).map(lambda value: struct.pack("<I", value))
 payloads = st.one_of(
     st.binary(max_size=12),

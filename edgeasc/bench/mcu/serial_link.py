@@ -97,18 +97,18 @@ class SerialLink:
         self._send(bytes(FRAME_BYTES))  # whatever half a frame the board still waits for, is over now
         answer = self._ask(HELLO, nonce, self._answer_seconds)
         if len(answer) < 5 or answer[:4] != nonce:
-            raise self._nonsense("its hello answers another question")
+            raise self.nonsense("its hello answers another question")
         if answer[4] != PROTOCOL:
             why = f"its firmware speaks protocol {answer[4]}, this edgeasc {PROTOCOL}; build and flash it again"
             raise BadInput("serial", why, self._name)
         texts = answer[_HELLO.size :].split(b"\0")
         if len(answer) < _HELLO.size or len(texts) != 4 or texts[-1]:
-            raise self._nonsense("its hello is malformed")
+            raise self.nonsense("its hello is malformed")
         numbers = _HELLO.unpack_from(answer)
         counter, layers, inputs, outputs, arena, flash, clock, known, ticks = numbers[2:]
         build, name, compiler = (printable(text.decode(errors="replace")) for text in texts[:3])
         if counter not in COUNTERS or 0 in (layers, inputs, outputs, arena, known, ticks):
-            raise self._nonsense("its hello makes no sense")
+            raise self.nonsense("its hello makes no sense")
         return Board(
             COUNTERS[counter], layers, inputs, outputs, arena, flash, clock, known, ticks, build, name, compiler
         )
@@ -159,7 +159,7 @@ class SerialLink:
         answer = self._ask(HEAR, samples.astype("<i2").tobytes(), self._answer_seconds, _PUSHED.size)
         found = Pushed(*_PUSHED.unpack(answer))
         if found.taken > samples.size or found.due > 1 or (not found.due and found.taken < samples.size):
-            raise self._nonsense(f"it took {found.taken} samples of {samples.size}")
+            raise self.nonsense(f"it took {found.taken} samples of {samples.size}")
         return found
 
     def decide(self) -> tuple[int, int]:
@@ -184,12 +184,12 @@ class SerialLink:
             heard += more
             if answer is not None:
                 if size is not None and len(answer) != size:
-                    raise self._nonsense(f"an answer of {len(answer)} bytes, {size} expected")
+                    raise self.nonsense(f"an answer of {len(answer)} bytes, {size} expected")
                 return answer
         if broken := self._reader.broken - broken:
-            raise self._nonsense(f"{broken} frames with a wrong checksum in {TRIES} tries")
+            raise self.nonsense(f"{broken} frames with a wrong checksum in {TRIES} tries")
         if heard:
-            raise self._nonsense(f"{heard} bytes, none of them an answer")
+            raise self.nonsense(f"{heard} bytes, none of them an answer")
         raise ResourceExhausted("serial", f"no answer within {sum(waits):g} s", self._name)
 
     def _listen(self, kind: int, seconds: float) -> tuple[bytes | None, int]:
@@ -227,7 +227,8 @@ class SerialLink:
         except OSError as error:
             raise ResourceExhausted("serial", f"disconnected ({printable(str(error))})", self._name) from None
 
-    def _nonsense(self, why: str) -> ResourceExhausted:
+    def nonsense(self, why: str) -> ResourceExhausted:
+        """The error for an answer that cannot be."""
         return ResourceExhausted("serial", f"garbage: {why}", self._name)
 
 

@@ -138,6 +138,8 @@ def hear(link: SerialLink, board: Board, front: dict[str, Any], samples: NDArray
     counted = ticks = network = stack = 0
     link.listen()
     while len(logits) < scenes:
+        if not waiting.size:
+            raise link.nonsense("no scene after all samples")
         pushed = link.hear(waiting[:SAMPLES])
         waiting = waiting[pushed.taken :]
         counted, ticks = counted + pushed.frames, ticks + pushed.ticks
