@@ -1,7 +1,8 @@
 """Files written by edgeasc, seen as the integer graph they come from: shared weights once, one row per layer.
 
 In the integer graph a layer with sub-bands has one set of weights and a bias per band; a .tflite file holds it as one
-convolution `<layer>/b<band>` per band, whose weights are the same up to the sign of the band's gain.
+convolution `<layer>/b<band>` per band, whose weights are the same up to the sign of the band's gain. Where every row is
+a band, it holds one tap per row, `<layer>/rows`, each the same up to its sign.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from edgeasc.audit.stored_count import StoredCount
 from edgeasc.files import sha256
 from edgeasc.graph.count import BIAS_BYTES, count
 from edgeasc.graph.model import IntegerGraph
-from edgeasc.graph.stored import StoredModel, StoredTensor
+from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor
 
 _BAND = re.compile(r"(.+)/b\d+")
+_ROWS = re.compile(r"(.+)/rows")
 
 
 def count_graph(graph: IntegerGraph) -> StoredCount:
@@ -67,7 +69,26 @@ def share_bands(model: StoredModel) -> StoredModel:
         for number in members:
             data, _, *rest = operators[number].inputs
             operators[number] = replace(operators[number], inputs=(data, len(tensors) - 1, *rest))
+    for number, operator in enumerate(operators):
+        tap = _tap(operator, tensors)
+        if tap is not None:
+            tensors.append(tap)
+            operators[number] = replace(operator, inputs=(operator.inputs[0], len(tensors) - 1, *operator.inputs[2:]))
     return replace(model, tensors=tuple(tensors), operators=tuple(operators))
+
+
+def _tap(operator: StoredOperator, tensors: list[StoredTensor]) -> StoredTensor | None:
+    """The one weight behind a tap per row; None where they are not the same up to their signs."""
+    if _ROWS.fullmatch(operator.name) is None or operator.op != "DEPTHWISE_CONV_2D" or len(operator.inputs) < 2:
+        return None
+    weights = tensors[operator.inputs[1]]
+    if weights.data is None or weights.dtype != "int8" or weights.zero_points.any() or weights.elements < 1:
+        return None
+    sizes = np.unique(np.abs(np.asarray(weights.data, np.int16)))
+    if np.count_nonzero(sizes) > 1 or weights.elements != weights.shape[-1]:
+        return None
+    data = sizes[-1:]
+    return replace(weights, shape=(1, 1, 1, 1), data=data, content=sha256(data.tobytes()))
 
 
 def merge_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:

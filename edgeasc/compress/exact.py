@@ -14,7 +14,7 @@ from torch import Tensor
 
 from edgeasc.errors import BadInput
 from edgeasc.graph import model as graph
-from edgeasc.graph.kernels import conv, elementwise, reduce, resnorm, unary
+from edgeasc.graph.kernels import conv, elementwise, pool, reduce, resnorm, unary
 from edgeasc.graph.kernels.arrays import lookup
 from edgeasc.graph.model import Form, Node, QTensor
 
@@ -37,7 +37,7 @@ def convolve(node: graph.Conv, tensors: Tensors, form: Form, values: Tensor) -> 
 
 
 def kernel_of(node: Node, tensors: Tensors, form: Form) -> Kernel:
-    """The kernel of any operator but convolution and pooling, its parameters bound: int64 tensors in and out.
+    """The kernel of any operator but convolution and maximum, its parameters bound: int64 tensors in and out.
 
     Raises:
         BadInput: no kernel computes this operator.
@@ -57,6 +57,9 @@ def kernel_of(node: Node, tensors: Tensors, form: Form) -> Kernel:
         case graph.Mean():
             mean = reduce.mean_parameters(first, last, node.axes, node.keep, form)
             return lambda x: reduce.mean(x, mean)
+        case graph.AvgPool():
+            low = pool.pool_low(node, last.zero_point)
+            return lambda x: pool.avg_pool(x, node.kernel, node.stride, low)
         case graph.Logistic():
             return _table(unary.logistic_table(first, form))
         case graph.Rsqrt():

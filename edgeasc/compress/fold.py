@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 
 from edgeasc.compress.steps import (
     AddStep,
+    AvgPoolStep,
     Constant,
     ConvStep,
     FlooredStep,
@@ -28,11 +29,22 @@ from edgeasc.compress.steps import (
     Step,
     SubStep,
     Surrogate,
+    TimeMaxStep,
     VarianceStep,
 )
 from edgeasc.errors import BadInput, UsageError
 from edgeasc.graph.model import Form
-from edgeasc.nn.layers import Add, FrequencyMean, GlobalMean, ResNorm, SubSpectralNorm, trace
+from edgeasc.nn.layers import (
+    Add,
+    FrequencyMean,
+    GlobalMean,
+    MelNorm,
+    ResNorm,
+    SubSpectralNorm,
+    TimeMax,
+    TimeMean,
+    trace,
+)
 
 INPUT = "input"
 MIN_EPS = 1e-3  # DESIGN section 5: smaller ones cannot be told from zero on an int8 grid
@@ -86,8 +98,14 @@ class _Folder:
             nn.SiLU: self.silu,
             ResNorm: self.resnorm,
             FrequencyMean: self.mean,
+            TimeMean: self.mean,
             GlobalMean: self.mean,
+            TimeMax: self.time_max,
             nn.MaxPool2d: self.max_pool,
+            nn.AvgPool2d: self.avg_pool,
+            nn.BatchNorm2d: self.norm,
+            SubSpectralNorm: self.norm,
+            MelNorm: self.norm,
         }
 
     def emit(self, node: fx.Node, step: Step) -> None:
@@ -119,11 +137,13 @@ class _Folder:
         offset = module.bias.detach().clone() if module.bias is not None else torch.zeros(len(weight))
         gain = None
         last = node
-        norm = self.only_reader(node, nn.BatchNorm2d)
+        direct = self.only_reader(node, nn.BatchNorm2d)
+        norm = direct or self.norm_behind_pool(node)
         if norm is not None:
-            last, batch_norm = norm
+            behind, batch_norm = norm
             assert isinstance(batch_norm, nn.BatchNorm2d)
-            self.done.add(last)
+            self.done.add(behind)
+            last = behind if direct else node
             factor, shift = _affine(batch_norm)
             if isinstance(batch_norm, SubSpectralNorm):
                 bands = batch_norm.bands
@@ -135,6 +155,27 @@ class _Folder:
         last, relu = self.fused_relu(last)
         fixed = module.bias is None and norm is None
         self.emit(last, ConvStep(name, inputs, module, weight, offset, gain, relu=relu, without_bias=fixed))
+
+    def norm_behind_pool(self, node: fx.Node) -> tuple[fx.Node, nn.Module] | None:
+        """The batch norm behind an average pool that alone reads `node`: the same as one before the pool."""
+        pool = self.only_reader(node, nn.AvgPool2d)
+        norm = self.only_reader(pool[0], nn.BatchNorm2d) if pool is not None else None
+        return norm if norm is not None and not isinstance(norm[1], SubSpectralNorm) else None
+
+    def norm(self, node: fx.Node, name: str, module: nn.Module, inputs: tuple[str, ...]) -> None:
+        """A batch norm that no convolution swallows: a depth-wise convolution of one tap."""
+        assert isinstance(module, nn.BatchNorm2d)
+        factor, shift = _affine(module)
+        bands = module.bands if isinstance(module, SubSpectralNorm) else 1
+        channels = module.num_features // bands
+        conv = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
+        weight, gain, offset = torch.ones(channels, 1, 1, 1), None, shift
+        if bands > 1:
+            gain, offset = factor.view(channels, bands), shift.view(channels, bands)
+        else:
+            weight = weight * factor.view(-1, 1, 1, 1)
+        last, relu = self.fused_relu(node)
+        self.emit(last, ConvStep(name, inputs, conv, weight, offset, gain, relu=relu, without_bias=False))
 
     def add(self, node: fx.Node, name: str, module: nn.Module, inputs: tuple[str, ...]) -> None:
         last, relu = self.fused_relu(node)
@@ -149,17 +190,25 @@ class _Folder:
         self.emit(node, MulStep(name, (*inputs, gate.name)))
 
     def mean(self, node: fx.Node, name: str, module: nn.Module, inputs: tuple[str, ...]) -> None:
-        assert isinstance(module, FrequencyMean | GlobalMean)
+        assert isinstance(module, FrequencyMean | TimeMean | GlobalMean)
+        if isinstance(module, TimeMean):
+            self.emit(node, MeanStep(name, inputs, "T", True))
+            return
         self.emit(node, MeanStep(name, inputs, "F" if isinstance(module, FrequencyMean) else "FT", module.keepdim))
+
+    def time_max(self, node: fx.Node, name: str, module: nn.Module, inputs: tuple[str, ...]) -> None:
+        self.emit(node, TimeMaxStep(name, inputs))
 
     def max_pool(self, node: fx.Node, name: str, module: nn.Module, inputs: tuple[str, ...]) -> None:
         assert isinstance(module, nn.MaxPool2d)
-        kernel, stride = _pair(module.kernel_size), _pair(module.stride)
-        if _pair(module.padding) != (0, 0) or _pair(module.dilation) != (1, 1) or module.ceil_mode:
-            raise BadInput(
-                "compress", f"layer {name!r}: pooling with padding, dilation or ceil_mode has no quantised form"
-            )
-        self.emit(node, MaxPoolStep(name, inputs, kernel, stride))
+        self.emit(node, MaxPoolStep(name, inputs, *_windows(name, module)))
+
+    def avg_pool(self, node: fx.Node, name: str, module: nn.Module, inputs: tuple[str, ...]) -> None:
+        assert isinstance(module, nn.AvgPool2d)
+        norm = self.only_reader(node, nn.BatchNorm2d)
+        swallowed = norm is not None and norm[0] in self.done  # by the convolution before
+        last, relu = self.fused_relu(norm[0] if norm is not None and swallowed else node)
+        self.emit(last, AvgPoolStep(name, inputs, *_windows(name, module), relu=relu))
 
     def resnorm(self, node: fx.Node, name: str, module: nn.Module, inputs: tuple[str, ...]) -> None:
         assert isinstance(module, ResNorm)
@@ -190,6 +239,18 @@ class _Folder:
         chain[-1].surrogate = Surrogate(source, ResNormStep(name, inputs, module.lam, module.eps))
         self.steps += chain
         self.where[node] = name
+
+
+def _windows(name: str, module: nn.MaxPool2d | nn.AvgPool2d) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Kernel and stride of a pooling layer.
+
+    Raises:
+        BadInput: it pads, dilates or rounds up.
+    """
+    dilation = _pair(module.dilation) if isinstance(module, nn.MaxPool2d) else (1, 1)
+    if _pair(module.padding) != (0, 0) or dilation != (1, 1) or module.ceil_mode:
+        raise BadInput("compress", f"layer {name!r}: pooling with padding, dilation or ceil_mode has no quantised form")
+    return _pair(module.kernel_size), _pair(module.stride)
 
 
 def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from edgeasc.compress.fold import INPUT
 from edgeasc.compress.prune import offset_masks
 from edgeasc.compress.quantnet import QuantNet
-from edgeasc.compress.steps import Constant, ConvStep, LogisticStep, MaxPoolStep, ResNormStep, RsqrtStep, SiluStep, Step
+from edgeasc.compress.steps import Constant, ConvStep, LogisticStep, ResNormStep, RsqrtStep, SiluStep, Step
 from edgeasc.errors import BadInput
 
 FEATURES = "features"  # NNCF knows an input by the argument's name
@@ -113,7 +113,7 @@ def placement_of(network: FoldedNetwork, net: QuantNet, example: Tensor) -> Plac
     for name, quantizer in get_hook_storage(network).named_hooks():
         if isinstance(quantizer, BaseQuantizer):
             _note(placement, name, quantizer, makes, steps)
-    needed = [INPUT, *(step.name for step in net.ordered() if not isinstance(step, Constant | MaxPoolStep))]
+    needed = [INPUT, *(step.name for step in net.ordered() if not (isinstance(step, Constant) or _passes(step)))]
     placement.by_hand = tuple(name for name in needed if name not in placement.activations)
     for name in placement.by_hand:
         quantizer = _new_quantizer(net, name)
@@ -122,13 +122,18 @@ def placement_of(network: FoldedNetwork, net: QuantNet, example: Tensor) -> Plac
     return placement
 
 
+def _passes(step: Step | None) -> bool:
+    """Whether a step hands the grid of its input on."""
+    return step is not None and step.grid == "input"
+
+
 def _note(placement: Placement, hook: str, quantizer: Any, makes: dict[str, str], steps: dict[str, Step]) -> None:
     """Enter one quantiser of NNCF's under the tensor or the weights that it rounds."""
     from nncf.torch.function_hook.hook_storage import decode_hook_name
 
     kind, operation, port = decode_hook_name(hook)
     step = steps.get(operation.split("/")[0])
-    if kind == "post_hooks" and operation in makes and not isinstance(step, Constant | MaxPoolStep):
+    if kind == "post_hooks" and operation in makes and not (isinstance(step, Constant) or _passes(step)):
         placement.activations[makes[operation]] = quantizer
     elif kind == "pre_hooks" and isinstance(step, ConvStep) and "/conv2d/" in operation and port == 1:
         placement.weights[step.name] = quantizer

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -91,8 +92,8 @@ class QuantNet(nn.Module):
 
     def _on_grid(self, step: Step, inputs: list[Tensor], tensors: dict[str, QTensor]) -> Tensor:
         y = step.fake(inputs[0], tensors) if isinstance(step, ConvStep) else step(*inputs)
-        y = y if step.grid == "input" else self.place(step.name, y)
-        if self.mode == "exact" and step.grid != "input":
+        y = self.place(step.name, y) if step.rounds else y
+        if self.mode == "exact" and step.rounds:
             with torch.no_grad():
                 integers = [self.integers(name, value) for name, value in zip(step.inputs, inputs, strict=True)]
                 exact = self.kernels.apply(step.node(tensors), tensors, integers)
@@ -192,12 +193,14 @@ class QuantNet(nn.Module):
 
     def _infer_shapes(self) -> dict[str, tuple[int, ...]]:
         shapes = {INPUT: self.input_shape}
-        placeholder = {name: QTensor(name, (1,), np.float32(1), 0) for name in self.index}
+        tensors = {name: QTensor(name, (1,), np.float32(1), 0) for name in self.index}
         for step in self.ordered():
             if isinstance(step, Constant):
                 shapes[step.name] = (1, 1, 1, 1)
             else:
-                shapes[step.name] = output_shape(step.node(placeholder), [shapes[name] for name in step.inputs])
+                for name in step.inputs:
+                    tensors[name] = replace(tensors[name], shape=shapes[name])
+                shapes[step.name] = output_shape(step.node(tensors), [shapes[name] for name in step.inputs])
         return shapes
 
     def resized(self, n_frames: int) -> QuantNet:

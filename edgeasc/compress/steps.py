@@ -59,6 +59,7 @@ class Step(nn.Module):
     grid = "own"
     error: Error = staticmethod(absolute)
     parts = LINEAR
+    rounds = True  # its values have to be put on the output's grid
     inside = False  # a link of a chain whose gradient goes through the chain's `surrogate` instead
     surrogate: Surrogate | None = None
 
@@ -259,7 +260,7 @@ class MeanStep(Step):
 class MaxPoolStep(Step):
     """Maximum over windows; integers pass unchanged, so the grid does too."""
 
-    grid = "input"
+    grid, rounds = "input", False
 
     def __init__(self, name: str, inputs: tuple[str, ...], kernel: tuple[int, int], stride: tuple[int, int]) -> None:
         super().__init__(name, inputs)
@@ -270,6 +271,41 @@ class MaxPoolStep(Step):
 
     def node(self, tensors: Tensors) -> Node:
         return graph.MaxPool(self.name, self.inputs, self.name, kernel=self.kernel, stride=self.stride)
+
+
+class TimeMaxStep(Step):
+    """Maximum over time, one window over all frames."""
+
+    grid, rounds = "input", False
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax(3, keepdim=True)
+
+    def node(self, tensors: Tensors) -> Node:
+        kernel = (1, tensors[self.inputs[0]].shape[3])
+        return graph.MaxPool(self.name, self.inputs, self.name, kernel=kernel, stride=(1, 1))
+
+
+class AvgPoolStep(Step):
+    """Mean over windows on the input's grid, then optionally ReLU."""
+
+    grid = "input"
+
+    def __init__(
+        self, name: str, inputs: tuple[str, ...], kernel: tuple[int, int], stride: tuple[int, int], *, relu: bool
+    ) -> None:
+        super().__init__(name, inputs)
+        self.kernel, self.stride, self.relu = kernel, stride, relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.avg_pool2d(x, self.kernel, self.stride)
+        return F.relu(y) if self.relu else y
+
+    def node(self, tensors: Tensors) -> Node:
+        activation: graph.Activation = "relu" if self.relu else "none"
+        return graph.AvgPool(
+            self.name, self.inputs, self.name, kernel=self.kernel, stride=self.stride, activation=activation
+        )
 
 
 class LogisticStep(Step):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edgeasc.errors import BadInput
 from edgeasc.graph.model import (
     Add,
+    AvgPool,
     Conv,
     IntegerGraph,
     Logistic,
@@ -26,6 +27,7 @@ from edgeasc.graph.model import (
     Mean,
     Mul,
     Node,
+    Pool,
     QTensor,
     ResNorm,
     Rsqrt,
@@ -60,7 +62,7 @@ def build(graph: IntegerGraph) -> Callable[[Any], Any]:
         for node in graph.nodes:
             result = _operator(node, [reals[name] for name in node.inputs], graph)
             # Pooling hands its input's scale on; a range of its own would make the converter requantise.
-            reals[node.output] = result if isinstance(node, MaxPool) else fake_quantised(result, graph[node.output])
+            reals[node.output] = result if isinstance(node, Pool) else fake_quantised(result, graph[node.output])
         return tf.identity(reals[graph.output], name=graph.output)
 
     return compute
@@ -81,6 +83,9 @@ def _operator(node: Node, inputs: list[Any], graph: IntegerGraph) -> Any:
             return tf.reduce_mean(inputs[0], axis=sorted(NHWC_AXIS[axis] for axis in node.axes), keepdims=node.keep)
         case MaxPool():
             return tf.nn.max_pool2d(inputs[0], node.kernel, node.stride, "VALID")
+        case AvgPool():
+            means = tf.nn.avg_pool2d(inputs[0], node.kernel, node.stride, "VALID")
+            return tf.nn.relu(means) if node.activation == "relu" else means
         case Logistic():
             return tf.sigmoid(inputs[0])
         case Rsqrt():

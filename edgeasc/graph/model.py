@@ -117,12 +117,26 @@ class Mean(Node):
 
 
 @dataclass(frozen=True)
-class MaxPool(Node):
-    """Maximum over windows, no padding; the output has the input's scale and zero point."""
+class Pool(Node):
+    """An operator on windows, no padding; the output has the input's scale and zero point."""
 
     kernel: tuple[int, int] = (2, 2)
     stride: tuple[int, int] = (2, 2)
+
+
+@dataclass(frozen=True)
+class MaxPool(Pool):
+    """Maximum over windows."""
+
     op_name = "max_pool"
+
+
+@dataclass(frozen=True)
+class AvgPool(Pool):
+    """Mean over windows, as integers: rounded to the nearest, halves away from zero; then the activation."""
+
+    activation: Activation = "none"
+    op_name = "avg_pool"
 
 
 @dataclass(frozen=True)

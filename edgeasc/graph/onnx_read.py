@@ -82,6 +82,7 @@ class _Reader:
         self.producers = {output: node for node in model.graph.node for output in node.output}
         self.tensors: dict[str, QTensor] = {}
         self.reals: dict[str, str] = {}  # dequantised name -> int8 tensor's name
+        self.taps = {n.input[1] for n in model.graph.node if n.op_type == "Conv" and len(n.input) > 1}
         self.weights: dict[str, tuple[NDArray[np.generic], NDArray[np.float32], int]] = {}
         self.nodes: list[Node] = []
 
@@ -171,7 +172,7 @@ class _Reader:
         if np.any(zero):
             if scale.size != 1:
                 raise BadInput("ONNX", f"constant {source!r} has zero points per channel; symmetric weights are needed")
-        elif stored.ndim == 4 and stored.size > 1:
+        elif stored.ndim == 4 and (stored.size > 1 or result in self.taps):
             self.weights[result] = (stored, scale, axis)
             return
         shape = (1,) * (4 - stored.ndim) + stored.shape

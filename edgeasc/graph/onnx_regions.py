@@ -16,6 +16,7 @@ from edgeasc.graph.bands import band_scales, snap_bias
 from edgeasc.graph.model import (
     Activation,
     Add,
+    AvgPool,
     Axis,
     Conv,
     Logistic,
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 NAMES: dict[int, Axis] = {1: "C", 2: "F", 3: "T"}
 OPERATORS = (  # of which regions are made here
-    "Add", "Conv", "GlobalAveragePool", "MaxPool", "Mul", "Reciprocal", "ReduceMean", "Relu", "Sigmoid", "Sqrt", "Sub",
+    "Add", "AveragePool", "Conv", "GlobalAveragePool", "MaxPool", "Mul", "Reciprocal", "ReduceMean", "Relu", "Sigmoid",
+    "Sqrt", "Sub",
 )  # fmt: skip
 MOST_NODES = 100  # of a region that is searched for a foreign one
 
@@ -91,9 +93,14 @@ def match_region(region: Region, tensors: dict[str, QTensor], scale: np.float32,
     Raises:
         BadInput: none of the graph's operators, naming the node that ends the region.
     """
-    for matcher in (_resnorm, _silu, _binary, _rsqrt, _unary, _mean, _max_pool):
+    for matcher in (_resnorm, _silu, _binary, _rsqrt, _unary, _mean, _max_pool, _avg_pool):
         node = matcher(region)
         if node is not None:
+            if isinstance(node, AvgPool) and (tensors[node.inputs[0]].scale, tensors[node.inputs[0]].zero_point) != (
+                scale,
+                zero_point,
+            ):
+                raise BadInput("ONNX", f"AveragePool {node.name!r} changes the scale, which no integer runtime does")
             return node
     conv = _conv(region, tensors, scale)
     if conv is not None:
@@ -173,13 +180,33 @@ def _max_pool(region: Region) -> Node | None:
     source = region.tensor(node.input[0]) if node is not None else None
     if node is None or source is None:
         return None
+    kernel, stride = _windows(node)
+    return MaxPool(region.name(node), (source,), region.output, kernel=kernel, stride=stride)
+
+
+def _avg_pool(region: Region) -> Node | None:
+    value, activation = region.without_relu()
+    node = region.node(value, "AveragePool")
+    source = region.tensor(node.input[0]) if node is not None else None
+    if node is None or source is None:
+        return None
+    kernel, stride = _windows(node)
+    return AvgPool(region.name(node), (source,), region.output, kernel=kernel, stride=stride, activation=activation)
+
+
+def _windows(node: onnx.NodeProto) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Kernel and stride of a pooling operator.
+
+    Raises:
+        BadInput: it pads, dilates or rounds up.
+    """
     options = attributes(node)
     plain = not any(options.get("pads", [0])) and not options.get("ceil_mode", 0)
     if not plain or options.get("auto_pad", b"NOTSET") != b"NOTSET" or set(options.get("dilations", [1])) != {1}:
-        raise BadInput("ONNX", f"MaxPool {node.name!r} has padding, dilation or ceil_mode; none is supported")
+        raise BadInput("ONNX", f"{node.op_type} {node.name!r} has padding, dilation or ceil_mode; none is supported")
     f, t = options["kernel_shape"]
     stride = options.get("strides", [1, 1])
-    return MaxPool(region.name(node), (source,), region.output, kernel=(f, t), stride=(stride[0], stride[1]))
+    return (f, t), (stride[0], stride[1])
 
 
 def _silu(region: Region) -> Node | None:

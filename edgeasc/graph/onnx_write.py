@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgeasc.graph.bands import bias_reals
 from edgeasc.graph.model import (
     Add,
+    AvgPool,
     Conv,
     IntegerGraph,
     Logistic,
@@ -117,6 +118,9 @@ class _Writer:
                 return self.mean(name, inputs[0], [AXES[a] for a in node.axes], node.keep)
             case MaxPool():
                 return self.emit("MaxPool", name, inputs, kernel_shape=list(node.kernel), strides=list(node.stride))
+            case AvgPool():
+                options = {"kernel_shape": list(node.kernel), "strides": list(node.stride)}
+                return self.activated(node, self.emit("AveragePool", name, inputs, **options))
             case Logistic():
                 return self.emit("Sigmoid", name, inputs)
             case Rsqrt():
@@ -127,7 +131,7 @@ class _Writer:
                 return self.resnorm(node, name, inputs[0])
         raise AssertionError(f"no ONNX form for {node.op}")
 
-    def activated(self, node: Conv | Add, value: str) -> str:
+    def activated(self, node: Conv | Add | AvgPool, value: str) -> str:
         return value if node.activation == "none" else self.emit("Relu", f"{node.name}/relu", [value])
 
     def mean(self, name: str, value: str, axes: list[int], keep: bool) -> str:

@@ -18,6 +18,7 @@ from edgeasc.graph.kernels import conv, elementwise, pool, reduce, resnorm, unar
 from edgeasc.graph.kernels.arrays import lookup
 from edgeasc.graph.model import (
     Add,
+    AvgPool,
     Conv,
     IntegerGraph,
     Logistic,
@@ -153,6 +154,12 @@ def _mean(node: Mean, graph: IntegerGraph) -> Kernel:
 @prepare.register
 def _max_pool(node: MaxPool, graph: IntegerGraph) -> Kernel:
     return lambda values: pool.max_pool(values, node.kernel, node.stride)
+
+
+@prepare.register
+def _avg_pool(node: AvgPool, graph: IntegerGraph) -> Kernel:
+    low = pool.pool_low(node, graph[node.output].zero_point)
+    return lambda values: pool.avg_pool(values.astype(np.int64), node.kernel, node.stride, low).astype(np.int8)
 
 
 @prepare.register

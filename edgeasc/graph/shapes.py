@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgeasc.errors import BadInput
-from edgeasc.graph.model import Conv, MaxPool, Mean, Node
+from edgeasc.graph.model import Conv, Mean, Node, Pool
 
 AXES = {"C": 1, "F": 2, "T": 3}
 
@@ -30,7 +30,7 @@ def output_shape(node: Node, inputs: Sequence[tuple[int, ...]]) -> tuple[int, ..
 def _output_shape(node: Node, inputs: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     if isinstance(node, Conv):
         return _conv_shape(node, inputs[0])
-    if isinstance(node, MaxPool):
+    if isinstance(node, Pool):
         n, c, *sides = inputs[0]
         return (n, c, *((s - k) // d + 1 for s, k, d in zip(sides, node.kernel, node.stride, strict=True)))
     if isinstance(node, Mean):

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
 from edgeasc.graph.kernels.conv import accumulate
-from edgeasc.graph.kernels.pool import max_pool
+from edgeasc.graph.kernels.pool import max_pool, mean_pool
 from edgeasc.graph.kernels.reduce import AXES
 from edgeasc.graph.model import (
     Add,
+    AvgPool,
     Conv,
     IntegerGraph,
     Logistic,
@@ -100,7 +101,11 @@ def _register(kind: type[Node], compute: Callable[..., Any]) -> None:
 
 
 def _add(node: Add, first: Real, second: Real) -> Real:
-    return np.maximum(first + second, 0.0) if node.activation == "relu" else first + second
+    return _activated(node, first + second)
+
+
+def _activated(node: Add | AvgPool, value: Real) -> Real:
+    return np.maximum(value, 0.0) if node.activation == "relu" else value
 
 
 def _mean(node: Mean, x: Real) -> Real:
@@ -128,6 +133,7 @@ _register(Sub, lambda node, first, second: first - second)
 _register(Mul, lambda node, first, second: first * second)
 _register(Mean, _mean)
 _register(MaxPool, lambda node, x: max_pool(x, node.kernel, node.stride))
+_register(AvgPool, lambda node, x: _activated(node, mean_pool(x, node.kernel, node.stride)))
 _register(Logistic, lambda node, x: _sigmoid(x))
 _register(Rsqrt, _rsqrt)
 _register(Silu, lambda node, x: x * _sigmoid(x))

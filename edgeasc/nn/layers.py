@@ -34,6 +34,20 @@ class FrequencyMean(nn.Module):
         return f"keepdim={self.keepdim}"
 
 
+class TimeMean(nn.Module):
+    """Mean over time: `[B, C, F, T] -> [B, C, F, 1]`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(3, keepdim=True)
+
+
+class TimeMax(nn.Module):
+    """Maximum over time: `[B, C, F, T] -> [B, C, F, 1]`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax(3, keepdim=True)
+
+
 class GlobalMean(nn.Module):
     """Mean over frequency and time: `[B, C, F, T] -> [B, C]` (`[B, C, 1, 1]` with `keepdim`)."""
 
@@ -132,7 +146,24 @@ class SubSpectralNorm(nn.BatchNorm2d):
         return f"channels={self.channels}, bands={self.bands}, eps={self.eps}, momentum={self.momentum}"
 
 
-LEAVES = (Add, FrequencyMean, GlobalMean, ResNorm, GlobalFreqNorm, SubSpectralNorm)
+class MelNorm(SubSpectralNorm):
+    """Batch norm of features `[B, 1, n_mels, T]` with statistics and affine pair of every mel; `2 * n_mels` parameters.
+
+    Raises:
+        UsageError: in `forward`, for another number of mels.
+    """
+
+    def __init__(self, n_mels: int) -> None:
+        super().__init__(1, n_mels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] != self.bands:
+            why = f"{x.shape[2]} mels at a norm over {self.bands}"
+            raise UsageError("network", f"{why}; set features.n_mels or model.options.n_mels")
+        return super().forward(x)
+
+
+LEAVES = (Add, FrequencyMean, TimeMean, TimeMax, GlobalMean, ResNorm, GlobalFreqNorm, SubSpectralNorm)
 
 
 class LeafTracer(fx.Tracer):

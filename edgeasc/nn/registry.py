@@ -17,6 +17,12 @@ MODELS = {
     "bcresnet-mod-1": "edgeasc.nn.bcresnet_mod:bcresnet_mod_1",
     "bcresnet-mod-8": "edgeasc.nn.bcresnet_mod:bcresnet_mod_8",
     "bcresnet-8": "edgeasc.nn.bcresnet:bcresnet_8",
+    "cnn6": "edgeasc.nn.panns:cnn6",
+    "cnn10": "edgeasc.nn.panns:cnn10",
+    "cnn14": "edgeasc.nn.panns:cnn14",
+    "mobilenet-v1": "edgeasc.nn.panns:mobilenet_v1",
+    "resnet22": "edgeasc.nn.panns:resnet22",
+    "wideresnet28-2": "edgeasc.nn.panns:wideresnet28_2",
 }
 
 

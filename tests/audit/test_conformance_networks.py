@@ -25,11 +25,12 @@ from edgeasc.graph.onnx_write import onnx_bytes
 from edgeasc.nn.registry import create_model, list_models
 
 NETWORKS = list_models()
-SHAPE = (1, 1, 64, 20)  # the smallest that every network takes
+SHAPE = (1, 1, 64, 32)  # the smallest that every network takes
 SMALL: dict[str, dict[str, Any]] = {
     "bcresnet-mod-1": {"c": 4, "eps": 1e-2},
     "bcresnet-mod-8": {"c": 8, "eps": 1e-2},
     "bcresnet-8": {"c": 8},
+    **{key: {"width": 1 / 32} for key in ("cnn6", "cnn10", "cnn14", "mobilenet-v1", "resnet22", "wideresnet28-2")},
 }
 
 

@@ -1,4 +1,4 @@
-"""MEAN and MAX_POOL_2D alone."""
+"""MEAN, MAX_POOL_2D and AVERAGE_POOL_2D alone."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from one_op import graph_of, random_int8, random_scale, random_zero_point, tenso
 from edgeasc.errors import BadInput
 from edgeasc.export.tflite import tflite_bytes
 from edgeasc.graph import reference, simulate
-from edgeasc.graph.model import Axis, IntegerGraph, MaxPool, Mean
+from edgeasc.graph.model import Activation, AvgPool, Axis, IntegerGraph, MaxPool, Mean
 from edgeasc.graph.shapes import output_shape
 
 MEANS: list[tuple[tuple[Axis, ...], bool]] = [
@@ -75,15 +75,19 @@ def test_a_mean_that_drops_other_axes_is_refused_by_name() -> None:
         tflite_bytes(graph)
 
 
-@pytest.mark.parametrize(
+WINDOWS = pytest.mark.parametrize(
     ("shape", "kernel", "stride"),
     [
         ((5, 8, 6), (2, 2), (2, 2)),
         ((5, 13, 17), (2, 2), (2, 2)),
         ((3, 9, 9), (3, 2), (1, 2)),
         ((2, 4, 1), (2, 1), (2, 1)),
+        ((2, 3, 40), (1, 40), (1, 1)),
     ],
 )
+
+
+@WINDOWS
 def test_max_pool_equals_both_runtimes(
     shape: tuple[int, ...], kernel: tuple[int, int], stride: tuple[int, int]
 ) -> None:
@@ -94,6 +98,38 @@ def test_max_pool_equals_both_runtimes(
     ours, model = reference.run(graph, clips)["y"], tflite_bytes(graph)
     np.testing.assert_array_equal(builtin_ref(model, clips), ours)
     np.testing.assert_array_equal(tflm(model, clips), ours)
+
+
+@WINDOWS
+@pytest.mark.parametrize(("zero_point", "activation"), [(3, "none"), (-128, "relu"), (-7, "relu"), (100, "none")])
+def test_average_pool_equals_both_runtimes(
+    shape: tuple[int, ...],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    zero_point: int,
+    activation: Activation,
+) -> None:
+    node = AvgPool("pool", ("x",), "y", kernel=kernel, stride=stride, activation=activation)
+    source = tensor("x", (1, *shape), 0.1, zero_point)
+    graph = graph_of(node, source, tensor("y", output_shape(node, [source.shape]), 0.1, zero_point))
+    clips = random_int8(np.random.default_rng(2), 4, *shape)
+    ours, model = reference.run(graph, clips)["y"], tflite_bytes(graph)
+    np.testing.assert_array_equal(builtin_ref(model, clips), ours)
+    np.testing.assert_array_equal(tflm(model, clips), ours)
+    assert np.abs(ours.astype(int) - simulate.run(graph, clips)["y"]).max() <= 1
+
+
+def test_average_pool_rounds_halves_away_from_zero() -> None:
+    """All sums of two: the integers are averaged, not what they stand for."""
+    node = AvgPool("pool", ("x",), "y", kernel=(1, 2), stride=(1, 2))
+    pairs = np.stack(np.meshgrid(np.arange(-128, 128), np.arange(-128, 128), indexing="ij"), -1).reshape(1, 1, 256, 512)
+    source, output = tensor("x", (1, 1, 256, 512), 0.1, 17), tensor("y", (1, 1, 256, 256), 0.1, 17)
+    graph, clips = graph_of(node, source, output), pairs.astype(np.int8)
+    total = pairs.reshape(-1, 2).sum(1)
+    expected = np.trunc(total / 2 + np.sign(total) * 0.5).reshape(1, 1, 256, 256)
+    ours = reference.run(graph, clips)["y"]
+    np.testing.assert_array_equal(ours, expected)
+    np.testing.assert_array_equal(builtin_ref(tflite_bytes(graph), clips), ours)
 
 
 def test_max_pool_that_changes_the_scale_is_refused() -> None:

@@ -23,8 +23,10 @@ from edgeasc.export.c.requant import pack_requant
 from edgeasc.graph.count import macs
 from edgeasc.graph.kernels import conv, elementwise, reduce, resnorm, unary
 from edgeasc.graph.kernels.arrays import INT8_MIN, INT32_MAX
+from edgeasc.graph.kernels.pool import pool_low
 from edgeasc.graph.model import (
     Add,
+    AvgPool,
     Conv,
     IntegerGraph,
     Logistic,
@@ -323,6 +325,15 @@ def _max_pool(node: MaxPool, graph: IntegerGraph, name: str) -> Step:
     call = f"@0, {_shape(source)}, {window}, @out, {_shape(output)}"
     # A window's result lies before every value that a later window reads.
     return Step(node.name, node.op, "max_pool", "ea_max_pool", node.inputs, node.output, call, in_place=(0,))
+
+
+@lower_node.register
+def _avg_pool(node: AvgPool, graph: IntegerGraph, name: str) -> Step:
+    source, output = _one(node, graph)
+    window = f"(ea_window){{{', '.join(map(str, (*node.kernel, *node.stride, 1, 1, 0, 0)))}}}"
+    low = pool_low(node, output.zero_point)
+    call = f"@0, {_shape(source)}, {window}, {low}, @out, {_shape(output)}"
+    return Step(node.name, node.op, "avg_pool", "ea_avg_pool", node.inputs, node.output, call, in_place=(0,))
 
 
 def _table(node: Node, graph: IntegerGraph, name: str, table: NDArray[np.int8]) -> Step:

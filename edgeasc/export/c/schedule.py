@@ -12,7 +12,7 @@ from typing import Literal
 
 from edgeasc.export.c.extent import Strided, frequencies, shape3
 from edgeasc.export.c.strips import Cut, Need, Plan, Stretch, Unsuitable, is_reduction, needs, resolve, strip_of
-from edgeasc.graph.model import Add, Conv, IntegerGraph, MaxPool, Mean, Mul, Node, QTensor, Sub
+from edgeasc.graph.model import Add, Conv, IntegerGraph, Mean, Mul, Node, Pool, QTensor, Sub
 
 SUM_BYTES = 4  # of a running sum
 Kind = Literal["node", "copy", "roll", "sums", "mean"]
@@ -279,7 +279,7 @@ class _Strips:
         return tuple(
             place.tensor
             for name, place, same in zip(inputs, reads, alike, strict=True)
-            if (same or isinstance(node, MaxPool))
+            if (same or isinstance(node, Pool))
             and place == Place(place.tensor)
             and self.draft.sizes.get(place.tensor) == tensors[name].size
         )

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgeasc.export.c.extent import frequencies, shape3
-from edgeasc.graph.model import Conv, IntegerGraph, MaxPool, Mean, Node, QTensor
+from edgeasc.graph.model import Conv, IntegerGraph, Mean, Node, Pool, QTensor
 
 
 class Unsuitable(ValueError):
@@ -115,7 +115,7 @@ def needs(node: Node, graph: IntegerGraph, strips: int) -> dict[str, Need]:
     high = rows // strips
     if any(graph[name].data is not None and graph[name].size > 1 for name in node.inputs):
         raise Unsuitable(f"{node.name}: a constant tensor")
-    if not isinstance(node, Conv | MaxPool):
+    if not isinstance(node, Conv | Pool):
         if any(frequencies(graph[name]) != rows for name in cut):
             raise Unsuitable(f"{node.name}: inputs of other heights")
         return {name: Need(0, high) for name in cut}
@@ -128,9 +128,9 @@ def needs(node: Node, graph: IntegerGraph, strips: int) -> dict[str, Need]:
     return {name: Need(-padding, (high - 1) * stride - padding + (kernel - 1) * dilation + 1) for name in cut}
 
 
-def _window(node: Conv | MaxPool) -> tuple[int, int, int, int]:
+def _window(node: Conv | Pool) -> tuple[int, int, int, int]:
     """Kernel, stride, dilation and padding before, along frequency."""
-    if isinstance(node, MaxPool):
+    if isinstance(node, Pool):
         return node.kernel[0], node.stride[0], 1, 0
     return node.weight.shape[2], node.stride[0], node.dilation[0], node.padding[0]
 

@@ -2,6 +2,7 @@
 
 A banded layer is PAD -> SLICE per band -> convolution (VALID) per band -> CONCATENATION. The bands share their integers
 (times the sign of the gain) and differ in scale and bias, so that every output is rounded once, at one output scale.
+A norm over the mels has a band for every row of its one channel: there the rows become channels, and back.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from edgeasc.export.tflite.operators import ACTIVATIONS, NO_ACTIVATION, SAME, VA
 from edgeasc.graph.model import Conv, QTensor
 
 MAX_EFFECTIVE_SCALE = 256
+MOST_PARTS = 10  # that TensorFlow Lite Micro concatenates
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ def lower_conv(node: Conv, emitter: Emitter) -> None:
     source, output = emitter.graph[node.inputs[0]], emitter.graph[node.output]
     windows = _windows(node, source)
     index = emitter.source(node.inputs[0])
+    if _bands_differ(node) and node.bands > MOST_PARTS:
+        _lower_rows(node, emitter, index)
+        return
     if _bands_differ(node):
         _lower_bands(node, emitter, index, windows)
         return
@@ -132,6 +137,30 @@ def _lower_bands(node: Conv, emitter: Emitter, index: int, windows: tuple[_Windo
     emitter.operator(
         "CONCATENATION", 2, parts, result, "ConcatenationOptions", Axis=1, FusedActivationFunction=NO_ACTIVATION
     )
+
+
+def _lower_rows(node: Conv, emitter: Emitter, index: int) -> None:
+    """One tap on one channel with a band for every row: a depth-wise convolution whose channels are the rows."""
+    source, output = emitter.graph[node.inputs[0]], emitter.graph[node.output]
+    _, channels, rows, frames = output.shape
+    plain = node.weight.size == 1 and node.stride == (1, 1) and not any(node.padding)
+    if not plain or channels != 1 or node.bands != rows:
+        raise BadInput("tflite", f"{node.name}: {node.bands} bands; at most {MOST_PARTS}, or one tap on every row")
+    turn = emitter.constant(f"{node.name}/turn", np.array([0, 3, 2, 1], np.int32))
+    turned = emitter.quantised(f"{node.name}/turned", (1, 1, frames, rows), source)
+    emitter.operator("TRANSPOSE", 2, [index, turn], turned, "TransposeOptions")
+    name, scale = f"{node.name}/rows", np.concatenate([_scale(node, band, source, output) for band in range(rows)])
+    weight = (node.weight.item() * node.sign[:, 0]).astype(np.int8).reshape(1, 1, 1, rows)
+    weight_index = emitter.constant(f"{name}/weight", weight, scale, axis=3)
+    bias_scale = (source.scale * scale).astype(np.float32)
+    bias_index = emitter.constant(f"{name}/bias", node.bias[:, 0].astype(np.int32), bias_scale)
+    result = emitter.quantised(name, (1, 1, frames, rows), output)
+    emitter.operator(
+        "DEPTHWISE_CONV_2D", 3, [turned, weight_index, bias_index], result, "DepthwiseConv2DOptions",
+        DepthMultiplier=1, Padding=VALID, StrideH=1, StrideW=1, DilationHFactor=1, DilationWFactor=1,
+        FusedActivationFunction=ACTIVATIONS[node.activation],
+    )  # fmt: skip
+    emitter.operator("TRANSPOSE", 2, [result, turn], emitter.output(node.output, node.name), "TransposeOptions")
 
 
 def _convolve(

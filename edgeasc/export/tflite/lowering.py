@@ -22,6 +22,7 @@ from edgeasc.export.tflite.operators import (
 )
 from edgeasc.graph.model import (
     Add,
+    AvgPool,
     Conv,
     IntegerGraph,
     Logistic,
@@ -29,6 +30,7 @@ from edgeasc.graph.model import (
     Mean,
     Mul,
     Node,
+    Pool,
     ResNorm,
     Rsqrt,
     Silu,
@@ -91,13 +93,13 @@ def _lower_mean(node: Mean, emitter: Emitter) -> None:
     emitter.mean(index, axes, node.keep, emitter.output(node.output, node.name))
 
 
-def _lower_max_pool(node: MaxPool, emitter: Emitter) -> None:
+def _lower_pool(node: Pool, emitter: Emitter) -> None:
     source, output = emitter.graph[node.inputs[0]], emitter.graph[node.output]
     if source.scale != output.scale or source.zero_point != output.zero_point:
-        raise BadInput("tflite", f"{node.name}: max pooling cannot change the scale")
+        raise BadInput("tflite", f"{node.name}: pooling cannot change the scale")
     index = emitter.source(node.inputs[0])
     emitter.operator(
-        "MAX_POOL_2D",
+        "MAX_POOL_2D" if isinstance(node, MaxPool) else "AVERAGE_POOL_2D",
         2,
         [index],
         emitter.output(node.output, node.name),
@@ -107,7 +109,7 @@ def _lower_max_pool(node: MaxPool, emitter: Emitter) -> None:
         StrideW=node.stride[1],
         FilterHeight=node.kernel[0],
         FilterWidth=node.kernel[1],
-        FusedActivationFunction=NO_ACTIVATION,
+        FusedActivationFunction=ACTIVATIONS[node.activation] if isinstance(node, AvgPool) else NO_ACTIVATION,
     )
 
 
@@ -128,9 +130,10 @@ def _lower_rsqrt(node: Rsqrt, emitter: Emitter) -> None:
 
 _LOWERINGS: dict[type[Node], Callable[[Any, Emitter], None]] = {
     Add: _lower_add,
+    AvgPool: _lower_pool,
     Conv: lower_conv,
     Logistic: _lower_logistic,
-    MaxPool: _lower_max_pool,
+    MaxPool: _lower_pool,
     Mean: _lower_mean,
     Mul: _lower_mul,
     ResNorm: lower_resnorm,

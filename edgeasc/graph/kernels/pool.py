@@ -1,22 +1,49 @@
-"""MAX_POOL_2D without padding; scale and zero point pass through."""
+"""MAX_POOL_2D and AVERAGE_POOL_2D without padding; scale and zero point pass through."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from edgeasc.graph.kernels.arrays import INT8_MIN
+from edgeasc.graph.model import AvgPool
 
-def max_pool(values: Any, kernel: tuple[int, int], stride: tuple[int, int]) -> Any:
+Sides = tuple[int, int]
+
+
+def max_pool(values: Any, kernel: Sides, stride: Sides) -> Any:
     """Largest value of every window; `[B, C, F, T]` of any integer type, windows that do not fit are dropped."""
-    frequencies = (values.shape[2] - kernel[0]) // stride[0] + 1
-    frames = (values.shape[3] - kernel[1]) // stride[1] + 1
-    largest = None
+    taps = _taps(values, kernel, stride)
+    largest = next(taps)
+    for tap in taps:
+        largest = largest + (tap - largest) * (tap > largest)
+    return largest
+
+
+def avg_pool(values: Any, kernel: Sides, stride: Sides, low: int) -> Any:
+    """Mean of every window of int64 integers `[B, C, F, T]`, at least `low`.
+
+    The integers themselves are averaged and halves go away from zero, wherever the zero point lies, as in TensorFlow
+    Lite's reference kernel.
+    """
+    total, count = sum(_taps(values, kernel, stride)), kernel[0] * kernel[1]
+    sign = 1 - 2 * (total < 0)
+    return (sign * ((sign * total + count // 2) // count)).clip(low, None)
+
+
+def pool_low(node: AvgPool, zero_point: int) -> int:
+    """The least integer that the node's activation leaves on a grid with this zero point."""
+    return zero_point if node.activation == "relu" else INT8_MIN
+
+
+def mean_pool(values: Any, kernel: Sides, stride: Sides) -> Any:
+    """Mean of every window of real numbers `[B, C, F, T]`."""
+    return sum(_taps(values, kernel, stride)) / (kernel[0] * kernel[1])
+
+
+def _taps(values: Any, kernel: Sides, stride: Sides) -> Iterator[Any]:
+    """For every place in the window the values that all windows have there."""
+    ends = [(side - k) // s * s + 1 for side, k, s in zip(values.shape[2:], kernel, stride, strict=True)]
     for f in range(kernel[0]):
         for t in range(kernel[1]):
-            tap = values[
-                :,
-                :,
-                f : f + (frequencies - 1) * stride[0] + 1 : stride[0],
-                t : t + (frames - 1) * stride[1] + 1 : stride[1],
-            ]
-            largest = tap if largest is None else largest + (tap - largest) * (tap > largest)
-    return largest
+            yield values[:, :, f : f + ends[0] : stride[0], t : t + ends[1] : stride[1]]

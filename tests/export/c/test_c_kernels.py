@@ -8,7 +8,7 @@ from one_op import every_value, graph_of, random_conv, random_int8, tensor
 
 from edgeasc.export.c.lower import lower
 from edgeasc.export.c.sparse import store
-from edgeasc.graph.model import Add, Logistic, MaxPool, Mean, Mul, ResNorm, Rsqrt, Silu, Sub
+from edgeasc.graph.model import Add, AvgPool, Logistic, MaxPool, Mean, Mul, ResNorm, Rsqrt, Silu, Sub
 from edgeasc.graph.reference import run
 
 pytestmark = [pytest.mark.needs("gcc"), pytest.mark.slow]  # a compilation each
@@ -138,6 +138,17 @@ def test_max_pool_equals_the_reference(compiled, shape):
     rng = np.random.default_rng(11)
     small = (shape[0], shape[1] // 2, shape[2] // 2)
     graph = graph_of(MaxPool("pool", ("a",), "y"), tensor("a", (1, *shape), 0.1, 4), tensor("y", (1, *small), 0.1, 4))
+    values = random_int8(rng, 10, *shape)
+    assert np.array_equal(compiled(graph, values), run(graph, values)["y"].reshape(10, -1))
+
+
+@pytest.mark.parametrize("activation", ["none", "relu"])
+@pytest.mark.parametrize(("shape", "kernel", "stride"), [((3, 8, 10), (2, 2), (2, 2)), ((2, 7, 9), (3, 2), (1, 2))])
+def test_average_pool_equals_the_reference(compiled, shape, kernel, stride, activation):
+    rng = np.random.default_rng(12)
+    small = [(side - k) // s + 1 for side, k, s in zip(shape[1:], kernel, stride, strict=True)]
+    node = AvgPool("pool", ("a",), "y", kernel=kernel, stride=stride, activation=activation)
+    graph = graph_of(node, tensor("a", (1, *shape), 0.1, -9), tensor("y", (1, shape[0], *small), 0.1, -9))
     values = random_int8(rng, 10, *shape)
     assert np.array_equal(compiled(graph, values), run(graph, values)["y"].reshape(10, -1))
 

@@ -299,6 +299,8 @@ void ea_roll(const int8_t *from, int32_t from_plane, int32_t step, int rows, int
 void ea_sums(const int8_t *input, int32_t plane, ea_shape in, int32_t index, void *sums, int channels, int frames);
 void ea_mean_of_sums(const void *sums, int32_t zero, ea_scale scale, int8_t *output, int32_t count);
 
+void ea_avg_pool(const int8_t *input, ea_shape in, ea_window window, int32_t low, int8_t *output, ea_shape out);
+
 void ea_max_pool(const int8_t *input, ea_shape in, ea_window window, int8_t *output, ea_shape out);
 
 /* output[i] = table[input[i] + 128]; may work in place. */

@@ -1,0 +1,134 @@
+"""The primates' networks through folding, the grid and the integer graph: every runtime computes the same."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from judges import builtin_ref, tflm
+from torch import Tensor, nn
+
+import edgeasc
+from edgeasc.compress.fold import fold_network
+from edgeasc.compress.quantnet import QuantNet, running
+from edgeasc.compress.steps import AvgPoolStep, ConvStep
+from edgeasc.export.c.bundle import bundle
+from edgeasc.export.tflite import tflite_bytes
+from edgeasc.graph.model import Conv, IntegerGraph
+from edgeasc.graph.onnx_read import read_onnx
+from edgeasc.graph.onnx_write import onnx_bytes
+from edgeasc.graph.reference import Reference
+from edgeasc.nn.registry import create_model
+from edgeasc.runtime.native_c import build_host
+
+NAMES = ("cnn6", "cnn10", "mobilenet-v1", "resnet22", "wideresnet28-2")
+SHAPE = (1, 1, 64, 64)
+
+
+def features(n: int, seed: int) -> Tensor:
+    return 3 * torch.randn(n, *SHAPE[1:], generator=torch.Generator().manual_seed(seed)) - 5
+
+
+def lively(name: str) -> nn.Module:
+    """The network at a thirty-second of its width, with statistics and gains of both signs."""
+    torch.manual_seed(3)
+    network = create_model(name, 4, width=1 / 32)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.4)
+            nn.init.normal_(module.bias, 0.0, 0.2)
+    network.train()
+    with torch.no_grad():
+        for seed in range(12):
+            network(features(8, seed))
+    return network.eval()
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def pair(request: pytest.FixtureRequest) -> tuple[nn.Module, QuantNet]:
+    network = lively(request.param)
+    net = QuantNet(network, "int8", SHAPE).eval()
+    net.observe([features(16, 100)])
+    return network, net
+
+
+@pytest.fixture(scope="module")
+def graph(pair: tuple[nn.Module, QuantNet]) -> IntegerGraph:
+    return pair[1].freeze({"edgeasc.form": "int8"})
+
+
+def clips(graph: IntegerGraph, n: int = 6) -> np.ndarray:
+    source = graph[graph.input]
+    real = features(n, 7).numpy() / float(source.scale)
+    return np.clip(np.rint(real) + source.zero_point, -128, 127).astype(np.int8)
+
+
+def test_the_folded_network_computes_what_the_trained_one_does(pair: tuple[nn.Module, QuantNet]) -> None:
+    network, net = pair
+    x = features(4, 9)
+    with torch.no_grad(), running(net, "float"):
+        torch.testing.assert_close(net(x), network(x), rtol=1e-4, atol=1e-4)
+
+
+def test_the_integer_exact_forward_equals_the_reference(pair: tuple[nn.Module, QuantNet], graph: IntegerGraph) -> None:
+    net, integers = pair[1], clips(graph)
+    real = net.reals("input", torch.from_numpy(integers).long())
+    with torch.no_grad(), running(net, "exact"):
+        found = net.integers(net.output, net(real)).numpy()
+    np.testing.assert_array_equal(found, Reference(graph).run(integers)[graph.output])
+
+
+def test_tflite_reference_kernels_and_tflm_equal_the_reference(graph: IntegerGraph) -> None:
+    integers = clips(graph)
+    ours, model = Reference(graph).run(integers)[graph.output], tflite_bytes(graph)
+    np.testing.assert_array_equal(builtin_ref(model, integers), ours)
+    np.testing.assert_array_equal(tflm(model, integers), ours)
+
+
+def test_the_onnx_file_gives_back_the_graph(graph: IntegerGraph) -> None:
+    read, integers = read_onnx(onnx_bytes(graph)), clips(graph)
+    assert [type(node) for node in read.nodes] == [type(node) for node in graph.nodes]
+    np.testing.assert_array_equal(
+        Reference(read).run(integers)[read.output], Reference(graph).run(integers)[graph.output]
+    )
+
+
+def test_onnx_and_tflite_count_alike(graph: IntegerGraph, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(onnx_bytes(graph))
+    (tmp_path / "m.tflite").write_bytes(tflite_bytes(graph))
+    onnx, tflite = (edgeasc.audit(tmp_path / name, arena=False).models[0] for name in ("m.onnx", "m.tflite"))
+    assert onnx.parameters == tflite.parameters
+    assert onnx.macs == tflite.macs
+
+
+def test_c_computes_the_integers_of_the_reference(graph: IntegerGraph, tmp_path: Path) -> None:
+    integers = clips(graph, 2)
+    program, _, sanitised = build_host(bundle(graph), tmp_path, sanitise=True)
+    done = subprocess.run([program], input=integers.tobytes(), capture_output=True, check=True)
+    assert sanitised
+    found = np.frombuffer(done.stdout, np.int8).reshape(len(integers), -1)
+    np.testing.assert_array_equal(found, Reference(graph).run(integers)[graph.output])
+
+
+def test_a_norm_behind_an_average_pool_goes_into_the_convolution_before_it() -> None:
+    steps = fold_network(lively("mobilenet-v1"), "int8")
+    (stem,) = (step for step in steps if step.name == "body.stem.conv")
+    assert isinstance(stem, ConvStep) and not stem.relu and stem.offset.abs().sum() > 0
+    (pool,) = (step for step in steps if step.name == "body.stem.pool")
+    assert isinstance(pool, AvgPoolStep) and pool.relu
+
+
+def test_the_norm_over_mels_is_one_tap_with_a_band_for_every_mel() -> None:
+    net = QuantNet(lively("cnn6"), "int8", SHAPE).eval()
+    net.observe([features(8, 1)])
+    first = net.freeze().nodes[0]
+    assert isinstance(first, Conv) and first.bands == 64 and first.weight.shape == (1, 1, 1, 1)
+
+
+def test_another_length_of_clip_keeps_weights_and_grids(pair: tuple[nn.Module, QuantNet]) -> None:
+    longer = pair[1].resized(101).freeze()
+    assert longer[longer.input].shape == (1, 1, 64, 101)
+    assert longer[longer.output].scale == pair[1].freeze()[longer.output].scale
