@@ -95,7 +95,12 @@ def test_the_machine_and_its_conditions_are_recorded(device: Loopback, model: Pa
     facts, conditions = row["device"], row["conditions"]
     assert facts["python"] == sys.version.split()[0] and facts["logical_cores"] == os.cpu_count() and facts["system"]
     assert conditions["throttled"] in (True, False, None) and len(conditions["after"]["load_average"]) == 3
-    json.dumps(document)
+    assert set(conditions) == {"before", "after", "hottest_celsius", "throttled"}
+    assert set(json.loads(json.dumps(row))) == {
+        "path", "format", "source", "sha256", "target", "runtime", "origin", "version", "notes", "threads", "warmup",
+        "runs", "median_us", "p90_us", "p99_us", "min_us", "probe_gflops", "probe_gflops_range", "clips", "equal",
+        "max_steps", "top1", "form", "address", "device", "conditions",
+    }  # fmt: skip
 
 
 @needs_runtimes

@@ -34,6 +34,16 @@ def test_the_arena_is_that_of_the_interpreter(model: Path) -> None:
     assert row["arena_bytes"] == row["arena_head_bytes"] + row["arena_tail_bytes"] > activations
 
 
+def test_json_keeps_the_shape_of_schema_1(model: Path) -> None:
+    document = bench_tflm([model], runs=1, warmup=0, clips=1)
+    assert (document["schema"], document["target"]) == (1, "tflm")
+    assert set(document["results"][0]) == {
+        "path", "format", "source", "sha256", "target", "runtime", "origin", "version", "notes", "threads", "warmup",
+        "runs", "median_us", "p90_us", "p99_us", "min_us", "probe_gflops", "probe_gflops_range", "arena_bytes",
+        "arena_head_bytes", "arena_tail_bytes", "clips", "equal", "max_steps", "top1", "form", "clock",
+    }  # fmt: skip
+
+
 def test_its_time_is_called_the_hosts(model: Path) -> None:
     row = bench_tflm([model], runs=3, warmup=0, clips=1)["results"][0]
     assert row["clock"] == "timed on this machine, not on a chip" and row["median_us"] > 0

@@ -42,6 +42,17 @@ def test_an_estimate_is_marked_as_one(model: Path, unit: str) -> None:
 
 
 @needs_vela
+def test_json_keeps_the_shape_of_schema_1(model: Path) -> None:
+    document = bench_vela([model], ["ethos-u55-128"])
+    assert (document["schema"], document["target"], document["exit_code"]) == (1, "vela", 0)
+    assert set(document["results"][0]) == {
+        "path", "format", "source", "sha256", "target", "runtime", "version", "origin", "model", "system_config",
+        "memory_mode", "estimated_us", "cycles", "clock_hz", "macs", "weight_bytes", "encoded_weight_bytes",
+        "sram_bytes", "dram_bytes", "on_chip_flash_bytes", "off_chip_flash_bytes", "npu_operators", "cpu_operators",
+    }  # fmt: skip
+
+
+@needs_vela
 def test_operators_on_the_core_are_listed_with_the_reason(model: Path) -> None:
     fallen = bench_vela([model], ["ethos-u55-128"])["results"][0]["cpu_operators"]
     named = {each["name"]: each for each in fallen}
