@@ -20,8 +20,9 @@ from edgeasc.bench.machine import describe_machine
 from edgeasc.bench.mcu.boards import Board, find_board
 from edgeasc.bench.mcu.emulate import EMULATOR, run_emulator
 from edgeasc.bench.mcu.firmware import Firmware, build
-from edgeasc.errors import BadInput, EdgeascError, ResourceExhausted
+from edgeasc.errors import BadInput, EdgeascError, ResourceExhausted, UsageError
 from edgeasc.export.c.bundle import Bundle, parse_payload
+from edgeasc.export.c.frontend import scene_samples
 from edgeasc.features.integer import IntegerFrontEnd, pcm16
 from edgeasc.features.integer_tables import thresholds
 from edgeasc.graph.model import IntegerGraph
@@ -85,30 +86,29 @@ def listen(path: Path, core: str, recordings: Iterable[Path], *, optimise: str =
 
     board = find_board(core)
     text, graph, artefact = _prepare(path)
-    spec = stream_spec(text, path)
+    stream = read_stream(text, path)
     with tempfile.TemporaryDirectory(prefix="edgeasc-fw-") as place:
         firmware = build(text, board, Path(place), optimise, MAIN)
         for recording in recordings:
             try:
-                samples = pcm16(load_audio(recording, spec.sample_rate))
-                heard = hear(text, board, firmware, samples)
-                row = _row(text, graph, artefact, board, firmware, heard, spec, samples)
+                samples = pcm16(load_audio(recording, stream.spec.sample_rate))
+                heard = hear(stream, board, firmware, samples)
+                row = _row(stream, graph, artefact, board, firmware, heard, samples)
             except EdgeascError as error:
                 row = {"error": str(error), "exit_code": error.exit_code}
             yield {"audio": str(recording)} | row
 
 
-def hear(text: Bundle, board: Board, firmware: Firmware, samples: NDArray[np.int16]) -> Heard:
-    """Run the stream of `text` on `samples`, followed by silence where they are short of the first scene.
+def hear(stream: Stream, board: Board, firmware: Firmware, samples: NDArray[np.int16]) -> Heard:
+    """Run `stream`, built as `firmware`, on `samples`, followed by silence where they are short of the first scene.
 
     Raises:
         MissingDependency: no emulator. ResourceExhausted: the emulation failed.
     """
-    facts, folder = text.facts, firmware.elf.parent
-    short = max(0, facts["front_end"]["scene_samples"] - samples.size)
+    folder, short = firmware.elf.parent, max(0, stream.scene_samples - samples.size)
     (folder / "inputs.bin").write_bytes(np.pad(samples, (0, short)).astype("<i2").tobytes())
     run_emulator(firmware, board, TIMEOUT)
-    return _read(folder, board, facts["front_end"]["features"]["n_mels"], int(np.prod(facts["output"]["shape"])))
+    return _read(folder, board, stream.spec.n_mels, stream.classes)
 
 
 def _read(folder: Path, board: Board, mels: int, classes: int) -> Heard:
@@ -131,17 +131,54 @@ def _read(folder: Path, board: Board, mels: int, classes: int) -> Heard:
     )
 
 
-def stream_spec(text: Bundle, path: Path | None = None) -> LogMel:
-    """The front end of a C folder.
+@dataclass(frozen=True)
+class Stream:
+    """What a C folder says of its stream."""
+
+    spec: LogMel
+    frames: int
+    classes: int
+    table_bytes: int
+    scratch_bytes: int
+    state_bytes: int
+    arena_bytes: int
+
+    @property
+    def scene_samples(self) -> int:
+        """Samples after which the first scene is due."""
+        return scene_samples(self.spec, self.frames)
+
+
+def read_stream(text: Bundle, path: Path | None = None) -> Stream:
+    """The stream of a C folder.
 
     Raises:
-        BadInput: it has none, and why.
+        BadInput: it has none, and why; or its facts make no sense.
     """
     facts = text.facts.get("front_end")
     if not isinstance(facts, dict) or not isinstance(facts.get("features"), dict):
         why = facts.get("left_out") if isinstance(facts, dict) else None
         raise BadInput("bench --audio", f"the C has no front end ({why or 'written by an older edgeasc'})", path)
-    return parse_spec(LogMel, facts["features"], path, "front end")
+    try:
+        spec = parse_spec(LogMel, facts["features"], path, "front end")
+        sizes = (int(facts[key]) for key in ("table_bytes", "scratch_bytes", "state_bytes", "arena_bytes"))
+        frames = int(text.facts["input"]["shape"][3])
+        stream = Stream(spec, frames, int(np.prod(text.facts["output"]["shape"])), *sizes)
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, UsageError) as error:
+        raise BadInput("C folder", f"model.json is malformed ({error})", path) from None
+    said = (facts.get("frames"), facts.get("scene_samples"), text.facts["input"]["shape"][2])
+    if frames < 1 or said != (frames, stream.scene_samples, spec.n_mels):
+        raise BadInput("C folder", "its front end does not fit its input", path)
+    return stream
+
+
+def stream_spec(text: Bundle, path: Path | None = None) -> LogMel:
+    """The front end of a C folder, whose facts about its stream have been looked at.
+
+    Raises:
+        BadInput: it has none, and why; or its facts make no sense.
+    """
+    return read_stream(text, path).spec
 
 
 def _prepare(path: Path) -> tuple[Bundle, IntegerGraph | None, Artefact]:
@@ -162,14 +199,14 @@ def _prepare(path: Path) -> tuple[Bundle, IntegerGraph | None, Artefact]:
 
 
 def _row(
-    text: Bundle, graph: IntegerGraph | None, artefact: Artefact, board: Board, firmware: Firmware, heard: Heard,
-    spec: LogMel, samples: NDArray[np.int16],
+    stream: Stream, graph: IntegerGraph | None, artefact: Artefact, board: Board, firmware: Firmware, heard: Heard,
+    samples: NDArray[np.int16],
 ) -> dict[str, Any]:  # fmt: skip
-    facts = text.facts["front_end"]
-    frames, scenes, every = len(heard.levels), len(heard.logits), int(facts["frames"])
+    spec, frames, scenes = stream.spec, len(heard.levels), len(heard.logits)
     levels = IntegerFrontEnd(spec).levels(np.pad(samples, (0, spec.win_length + spec.hop_length)))[:, :frames].T
     equal_levels = int((levels == heard.levels).all(axis=1).sum())
-    equal_logits = None if graph is None else equal_logits_of(graph, levels, heard.logits, every)
+    equal_logits = None if graph is None else equal_logits_of(graph, levels, heard.logits, stream.frames)
+    times = {"scene_samples": stream.scene_samples, "frames": stream.frames}
     return {
         "sha256": artefact.sha256,
         "origin": "emulated",
@@ -182,7 +219,9 @@ def _row(
             "per_second": round(heard.front_end / max(1, frames) * spec.sample_rate / spec.hop_length),
             "largest_push": round(heard.largest),
             "equal_frames": equal_levels,
-            **{key: facts[key] for key in ("table_bytes", "scratch_bytes", "state_bytes")},
+            "table_bytes": stream.table_bytes,
+            "scratch_bytes": stream.scratch_bytes,
+            "state_bytes": stream.state_bytes,
         },
         "network": {
             "scenes": scenes,
@@ -190,10 +229,12 @@ def _row(
             "equal_scenes": equal_logits,
         },
         "equal": equal_levels == frames and equal_logits in (None, scenes),
-        "scenes": scenes_of(artefact, heard.logits, facts, spec),
+        "scenes": scenes_of(
+            artefact, heard.logits, {"scene_samples": stream.scene_samples, "frames": stream.frames}, spec
+        ),
         "flash_bytes": firmware.flash_bytes,
         "ram_bytes": firmware.ram_bytes,
-        "arena_bytes": facts["arena_bytes"],
+        "arena_bytes": stream.arena_bytes,
         "stack_bytes": heard.stack_bytes,
         "sections": firmware.sections,
         "memory": board.chip if firmware.fits else f"the emulator's own: too large for {board.chip}",

@@ -22,6 +22,7 @@ FEATURES = "edgeasc.features"
 KERNELS = ("mel", "spectrum")
 NOT_ASKED_FOR = "not asked for"
 POINTER_BYTES = 4  # on the chip
+MOST_SAMPLES = 2**26  # more than an hour at 16 kHz
 STATE_NUMBERS = 5  # int32 fields of a scene_stream
 
 
@@ -55,15 +56,26 @@ class FrontEnd:
         return max(layout.arena_bytes, self.scratch_bytes)
 
     @property
-    def first_frame_samples(self) -> int:
-        """Samples after which the first frame is complete; zeros precede them, as `features.logmel` pads."""
-        spec = self.spec
-        return spec.win_length - (spec.n_fft // 2 - (spec.n_fft - spec.win_length) // 2)
-
-    @property
     def scene_samples(self) -> int:
         """Samples after which the first scene is due."""
-        return self.first_frame_samples + (self.frames - 1) * self.spec.hop_length
+        return scene_samples(self.spec, self.frames)
+
+
+def first_frame_samples(spec: LogMel) -> int:
+    """Samples after which the first frame is complete; zeros precede them, as `features.logmel` pads."""
+    return spec.win_length - (spec.n_fft // 2 - (spec.n_fft - spec.win_length) // 2)
+
+
+def scene_samples(spec: LogMel, frames: int) -> int:
+    """Samples after which the first scene, of `frames` frames, is due.
+
+    Raises:
+        BadInput: more than `MOST_SAMPLES`.
+    """
+    samples = first_frame_samples(spec) + (frames - 1) * spec.hop_length
+    if samples > MOST_SAMPLES:
+        raise BadInput("front end in C", f"{samples:,} samples make one scene; at most {MOST_SAMPLES:,}")
+    return samples
 
 
 def find_front_end(program: Program, wanted: bool | None) -> tuple[FrontEnd | None, str]:
@@ -106,6 +118,7 @@ def _front_end(program: Program) -> FrontEnd:
     if len(shape) != 4 or shape[:2] != (1, 1) or shape[2] != spec.n_mels:
         raise BadInput("front end in C", f"the input {list(shape)} is not one of {spec.n_mels} mels")
     tables = front_end_tables(spec)
+    scene_samples(spec, shape[3])
     return FrontEnd(spec, tables, _arrays(tables, program), shape[3])
 
 
@@ -150,7 +163,7 @@ def stream_numbers(front: FrontEnd, layout: Layout) -> dict[str, int]:
     """The numbers of `scene_stream.h` by name."""
     spec, tables = front.spec, front.tables
     numbers = (
-        spec.sample_rate, spec.win_length, spec.hop_length, spec.n_mels, front.frames, front.first_frame_samples,
+        spec.sample_rate, spec.win_length, spec.hop_length, spec.n_mels, front.frames, first_frame_samples(spec),
         front.scene_samples, front.arena_bytes(layout), tables.log2_fft, tables.shift, tables.first_bin,
         tables.floor_shift,
     )  # fmt: skip

@@ -115,7 +115,7 @@ def test_a_clip_in_the_stream_gives_the_input_that_the_clip_alone_has(tmp_path):
 
 
 @pytest.mark.needs("gcc")
-@pytest.mark.parametrize("every", [1, 2, FRAMES])
+@pytest.mark.parametrize("every", [1, FRAMES])
 def test_a_scene_each_hop_or_each_window_is_that_of_its_frames(every, tmp_path):
     spec = SPECS["odd"]
     graph, samples = network(spec), sounds(spec)
@@ -130,7 +130,7 @@ def test_a_scene_each_hop_or_each_window_is_that_of_its_frames(every, tmp_path):
 
 
 @pytest.mark.needs("gcc")
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(
     log2=st.integers(4, 9), share=st.floats(0.3, 1.0), mels=st.integers(1, 30), hop=st.integers(1, 300),
     seed=st.integers(0, 99),
@@ -188,6 +188,7 @@ def test_the_stream_is_genuine_and_a_changed_one_is_not():
         ({"edgeasc.features": "["}, "not a JSON object"),
         ({"edgeasc.features": '{"n_mels": 63}'}, "is not one of 63 mels"),
         ({"edgeasc.features": '{"n_mels": 64, "n_fft": 4098}'}, "n_fft 4098 is no power of two"),
+        ({"edgeasc.features": '{"n_mels": 64, "hop_length": 100000000}'}, "samples make one scene; at most"),
     ],
 )
 def test_a_front_end_that_cannot_be_had_is_left_out_or_refused(metadata, why):
