@@ -120,7 +120,7 @@ def emx(network: Network, kind: str, core: str, expected: NDArray[np.int8], time
         "arena_bytes": 0,
         "stack_bytes": stack,
         "fits": "the emulator's own memory",
-        "layers": c_emx.by_node(found),
+        "largest_nodes": c_emx.largest_nodes(found),
         **agreement(found.emulation.outputs, expected),
         "steps_from_onnxruntime": agreement(found.emulation.outputs, onnxruntime_integers(network))["max_steps"],
     }

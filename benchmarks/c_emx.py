@@ -27,6 +27,7 @@ from edgeasc.graph.onnx_write import onnx_bytes
 
 KINDS = ("QDQ", "QOperator")
 SECONDS = 600.0
+MOST_NODES = 20  # that are told apart
 SPARE_RAM = 65_536  # beside the stack, on which emx keeps every tensor
 _GENERATE = """
 import sys
@@ -205,9 +206,7 @@ def run(command: list[str], folder: Path) -> None:
         raise RuntimeError(f"the compiler refuses emx's C: {done.stderr.strip().splitlines()[-1:]}")
 
 
-def by_node(found: Measured) -> list[dict[str, Any]]:
-    """Instructions by node of the graph."""
-    return [
-        {"name": name, "instructions": round(spent)}
-        for name, spent in zip(found.nodes, found.emulation.layers, strict=True)
-    ]
+def largest_nodes(found: Measured) -> list[dict[str, Any]]:
+    """Instructions of the nodes of the graph that take most."""
+    spent = sorted(zip(found.nodes, found.emulation.layers, strict=True), key=lambda node: -node[1])
+    return [{"name": name, "instructions": round(count)} for name, count in spent[:MOST_NODES]]

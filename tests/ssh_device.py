@@ -52,13 +52,8 @@ def _key(path: Path) -> str:
 def loopback(folder: Path) -> Iterator[Loopback]:
     """Start the server in `folder`; it is gone afterwards, with every session in it."""
     folder.chmod(0o755)
-    host, _ = _key(folder / "host"), (folder / "authorized_keys").write_text(_key(folder / "user"))
-    port = free_port()
-    (folder / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized_keys\n"
-        f"PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n"
-    )
-    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host}")
+    host = _key(folder / "host")
+    (folder / "authorized_keys").write_text(_key(folder / "user"))
     config = folder / "ssh_config"
     config.write_text(
         f"IdentityFile {folder}/user\nIdentitiesOnly yes\nUserKnownHostsFile {folder}/known_hosts\n"
@@ -66,28 +61,33 @@ def loopback(folder: Path) -> Iterator[Loopback]:
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd separates its privileges
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [SSHD, "-D", "-e", "-f", folder / "sshd_config"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
-        )  # fmt: skip
+    server, port = _listening(folder)
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host}")
     try:
-        _wait(port, server, folder / "log")
         yield Loopback(Address("127.0.0.1", None, port), config, folder)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(10)
 
 
-def _wait(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(200):
-        if server.poll() is not None:
-            raise RuntimeError(f"sshd ended: {log.read_text()}")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError("sshd does not listen")
+def _listening(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """A server on a port that was free; on another one where somebody was faster."""
+    for _ in range(5):
+        port = free_port()
+        (folder / "sshd_config").write_text(
+            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\nStrictModes no\n"
+            f"AuthorizedKeysFile {folder}/authorized_keys\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n"
+        )
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [SSHD, "-D", "-e", "-f", folder / "sshd_config"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        while server.poll() is None:
+            if f"port {port}" in (folder / "log").read_text():  # "Server listening on 127.0.0.1 port ..."
+                return server, port
+            time.sleep(0.02)
+    raise RuntimeError(f"sshd ended: {(folder / 'log').read_text()}")
 
 
 def gone(pid: int, seconds: float = 10.0) -> bool:
