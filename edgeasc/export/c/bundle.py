@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeasc.errors import BadInput
+from edgeasc.errors import BadInput, CheckFailed
 from edgeasc.export.c.choice import DEFAULT, Optimise
 from edgeasc.export.c.frontend import find_front_end, front_end_facts
 from edgeasc.export.c.lower import lower
 from edgeasc.export.c.memory import Layout, lay_out
 from edgeasc.export.c.program import Port, Program
+from edgeasc.export.c.readme import readme
 from edgeasc.export.c.source import c_files
 from edgeasc.export.c.strip_calls import in_strips
 from edgeasc.export.c.strips import Plan, Stretch
@@ -23,6 +24,7 @@ from edgeasc.graph.model import IntegerGraph
 
 SCHEMA = 1
 FACTS = "model.json"
+README = "README.md"
 PREFIX = "scene"
 LARGEST_FILE = 64 * 1024**2  # bytes
 
@@ -62,7 +64,7 @@ def bundle(
 
     Raises:
         BadInput: an operator that C has no kernel for, or a front end that is wanted and cannot be had.
-        CheckFailed: no plan gets below `ram`.
+        CheckFailed: no plan, or not the front end, gets below `ram`.
     """
     whole = lower(graph, optimise)
     if ram is not None:
@@ -72,11 +74,16 @@ def bundle(
     program = in_strips(whole, graph, plan)
     layout = lay_out(program)
     front, why = find_front_end(program, front_end)
+    if ram is not None and front is not None and front.arena_bytes(layout) > ram:
+        needed = f"the front end works in {front.arena_bytes(layout):,} B of the arena, {ram:,} B are allowed"
+        raise CheckFailed("--ram", f"{needed}; --no-front-end leaves it out")
+    whole_bytes = lay_out(whole).arena_bytes
     files = c_files(program, layout, PREFIX, front)
+    files[README] = readme(program, layout, whole_bytes, PREFIX, front)
     facts = _facts(program, layout, count(graph), plan, files) | {
         "front_end": front_end_facts(front, layout, why),
         "optimise": optimise,
-        "whole_arena_bytes": lay_out(whole).arena_bytes,
+        "whole_arena_bytes": whole_bytes,
     }
     facts["bytes_by_role"]["front end"] = front.table_bytes if front else 0
     facts["constant_bytes"] += front.table_bytes if front else 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from edgeasc.errors import BadInput
-from edgeasc.export.c.bundle import PREFIX, Bundle
+from edgeasc.export.c.bundle import PREFIX, README, Bundle
 from edgeasc.export.c.frontend import STREAM_NUMBERS, stream_header, stream_names, stream_text
 from edgeasc.export.c.identity import VERSION_LINE
 from edgeasc.export.c.source import LICENCE, host_program, kernel_names, kernel_text
@@ -81,7 +81,7 @@ def check_genuine(bundle: Bundle) -> None:
                 raise BadInput("C folder", f"{name} is not what edgeasc writes; it is not compiled here")
         elif name in _LINES:
             _check_lines(name, text)
-        elif name not in ("Makefile", "CMakeLists.txt"):  # which are not used here
+        elif name not in ("Makefile", "CMakeLists.txt", README):  # which are not used here
             raise BadInput("C folder", f"{name!r} is no file of ours; it is not compiled here")
 
 

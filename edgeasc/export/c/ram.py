@@ -16,7 +16,7 @@ from edgeasc.errors import CheckFailed
 from edgeasc.export.c.extent import frequencies
 from edgeasc.export.c.memory import lay_out, lifetimes, share_in_place
 from edgeasc.export.c.program import Port, Program, Step
-from edgeasc.export.c.schedule import Piece, draft_of
+from edgeasc.export.c.schedule import Piece, draft_of, schedule
 from edgeasc.export.c.strip_calls import in_strips
 from edgeasc.export.c.strips import Plan, Stretch, Unsuitable, is_reduction, resolve
 from edgeasc.export.c.work import work
@@ -67,6 +67,11 @@ class Search:
                 return plan
             live -= arena - limit
         return None
+
+    def extra(self, plan: Plan) -> float:
+        """Instructions by the model that a plan takes beyond those of the whole network."""
+        made = schedule(self.graph, plan)
+        return sum(work(piece, self.program, made) for piece in made.pieces) - sum(self.works)
 
     def smallest(self) -> tuple[int, Plan]:
         """The smallest arena found, and its plan."""

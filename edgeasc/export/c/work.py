@@ -14,7 +14,7 @@ import numpy as np
 
 from edgeasc.export.c.extent import shape3
 from edgeasc.export.c.program import Program
-from edgeasc.export.c.schedule import Block, Draft, Piece
+from edgeasc.export.c.schedule import Block, Draft, Piece, Schedule
 from edgeasc.graph.model import Conv, MaxPool, Mean, Node, QTensor, ResNorm
 
 CALL = 60.0
@@ -25,7 +25,7 @@ ELEMENTWISE, MEAN, POOL, RESNORM = 7.0, 5.0, 54.0, 45.0
 COPIED, RUN = 1.2, 15.0
 
 
-def work(piece: Piece, program: Program, draft: Draft) -> float:
+def work(piece: Piece, program: Program, draft: Draft | Schedule) -> float:
     """Instructions of a piece, over all its strips."""
     times = draft.loops[piece.loop].strips if piece.loop >= 0 else 1
     if piece.kind == "node":
