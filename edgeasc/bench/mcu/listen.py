@@ -229,9 +229,7 @@ def _row(
             "equal_scenes": equal_logits,
         },
         "equal": equal_levels == frames and equal_logits in (None, scenes),
-        "scenes": scenes_of(
-            artefact, heard.logits, {"scene_samples": stream.scene_samples, "frames": stream.frames}, spec
-        ),
+        "scenes": scenes_of(artefact, heard.logits, times, spec),
         "flash_bytes": firmware.flash_bytes,
         "ram_bytes": firmware.ram_bytes,
         "arena_bytes": stream.arena_bytes,

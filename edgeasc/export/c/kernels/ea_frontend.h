@@ -56,10 +56,10 @@ static inline uint32_t ea_reversed(uint32_t word)
 #endif
 }
 
-/* Bins of 2^bits pairs of int32_t lie in bit-reversed order: bin k is ea_bin_place(k * ea_bin_step(bits)) bytes in. */
+/* 2^bits bins lie in bit-reversed order: bin k is the ea_bin_place(k * ea_bin_step(bits))-th. */
 static inline uint32_t ea_bin_step(int bits)
 {
-    return (uint32_t)1 << (29 - bits);
+    return (uint32_t)1 << (32 - bits);
 }
 
 static inline uint32_t ea_bin_place(uint32_t steps)

@@ -42,8 +42,8 @@ void ea_mel_levels(const ea_frontend *front, const int32_t *spectrum, int16_t *l
         /* The sum of powers and the sum of that sum: a filter's side is a line, so these two give it. */
         int64_t sum = 0;
         uint64_t weighted = 0;
-        for (const uint32_t end = bin + front->bins[j] * step; bin != end; bin += step) {
-            const int32_t *value = (const int32_t *)(const void *)((const char *)spectrum + ea_bin_place(bin));
+        for (int left = front->bins[j]; left > 0; left--, bin += step) {
+            const int32_t *value = spectrum + 2 * ea_bin_place(bin);
             sum += (int64_t)value[0] * value[0];
             sum += (int64_t)value[1] * value[1];
             weighted += (uint64_t)sum;

@@ -68,6 +68,18 @@ static inline void ea_store(ea_complex *place, int32_t real, int32_t imag)
 #endif
 }
 
+/* From a place with a constant offset, as on the stack. */
+static inline ea_turn ea_load_turn(const ea_turn *place)
+{
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+    ea_turn turn;
+    __asm__("ldrd %0, %1, %2" : "=r"(turn.cos), "=r"(turn.sin) : "m"(*place));
+    return turn;
+#else
+    return *place;
+#endif
+}
+
 /* cos and sin of `index` of 4 * quarter parts of a turn, up to three quarters. */
 static inline ea_turn ea_turn_of(const int32_t *cosine, int quarter, int index)
 {
@@ -119,13 +131,14 @@ static void ea_radix2(ea_complex *data, int half, int filled, const int32_t *cos
 /* One stage on blocks of `size` values. */
 static void ea_radix4(ea_complex *data, int half, int size, const int32_t *cosine)
 {
-    const int step = 2 * half / size, apart = size / 4;
-    const ea_complex *end = data + half;
+    const int blocks = half / size, step = 2 * blocks, apart = size / 4;
     for (int n = 0; n < apart; n++) {
-        const ea_turn one = ea_turn_of(cosine, half / 2, n * step), two = ea_turn_of(cosine, half / 2, 2 * n * step),
-                      three = ea_turn_of(cosine, half / 2, 3 * n * step);
+        /* Kept in memory: the sums alone take every register that there is. */
+        ea_turn turns[3];
+        for (int i = 0; i < 3; i++)
+            turns[i] = ea_turn_of(cosine, half / 2, (i + 1) * n * step);
         ea_complex *a = data + n, *b = a + apart, *c = b + apart, *d = c + apart;
-        for (; a < end; a += size, b += size, c += size, d += size) {
+        for (int left = blocks; left > 0; left--, a += size, b += size, c += size, d += size) {
             const ea_complex p = ea_load(a), r = ea_load(c);
             const int32_t even_r = p.real + r.real, even_i = p.imag + r.imag;
             const int32_t left_r = p.real - r.real, left_i = p.imag - r.imag;
@@ -133,9 +146,9 @@ static void ea_radix4(ea_complex *data, int half, int size, const int32_t *cosin
             const int32_t odd_r = q.real + s.real, odd_i = q.imag + s.imag;
             const int32_t right_r = q.real - s.real, right_i = q.imag - s.imag;
             ea_store(a, (even_r + odd_r) >> 1, (even_i + odd_i) >> 1);
-            ea_put_turned(b, even_r - odd_r, even_i - odd_i, two);
-            ea_put_turned(c, left_r + right_i, left_i - right_r, one);
-            ea_put_turned(d, left_r - right_i, left_i + right_r, three);
+            ea_put_turned(b, even_r - odd_r, even_i - odd_i, ea_load_turn(&turns[1]));
+            ea_put_turned(c, left_r + right_i, left_i - right_r, ea_load_turn(&turns[0]));
+            ea_put_turned(d, left_r - right_i, left_i + right_r, ea_load_turn(&turns[2]));
         }
     }
 }
@@ -164,10 +177,9 @@ static void ea_split(ea_complex *data, int bits, const int32_t *cosine)
     data->real += data->imag;
     data->imag = 0;
     const uint32_t step = ea_bin_step(bits);
-    uint32_t up = step, down = (uint32_t)(half - 1) * step;
-    for (int k = 1; k < half / 2; k++, up += step, down -= step) {
-        ea_complex *a = (ea_complex *)(void *)((char *)data + ea_bin_place(up));
-        ea_complex *b = (ea_complex *)(void *)((char *)data + ea_bin_place(down));
+    uint32_t bin = step;
+    for (int left = half / 2 - 1; left > 0; left--, bin += step) {
+        ea_complex *a = data + ea_bin_place(bin), *b = data + ea_bin_place(0 - bin); /* of half - k */
         const int32_t cos = *++cosine, sin = *--sine;
         const ea_complex p = ea_load(a), q = ea_load(b);
         const int32_t even_r = (p.real + q.real) >> 1, even_i = (p.imag - q.imag) >> 1;
