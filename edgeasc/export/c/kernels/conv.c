@@ -163,47 +163,64 @@ static void ea_vectors(const int8_t *input, ea_shape in, int32_t zero, const int
 #endif
 
 #if EA_DSP
-static inline void ea_put(uint32_t *columns, int k, int pixel, int32_t value)
+/* The inputs of one pixel in the order of the weights, the zero point where it has none. */
+static void ea_patch(const int8_t *input, ea_shape in, int8_t zero, ea_window w, int row, int column, int8_t *patch)
 {
-    const int16_t half = (int16_t)value;
-    const int word = (k / 4 * 2 + (k & 1)) * EA_SIX + pixel;
-    __builtin_memcpy((unsigned char *)(columns + word) + (k & 2), &half, sizeof half);
-}
-
-/* The column of one pixel: its inputs in the order of the weights, zero point taken off, 0 where it has none. */
-static void ea_gather(const int8_t *input, ea_shape in, int32_t zero, ea_window w, int row, int column,
-                      uint32_t *columns, int pixel)
-{
-    int k = 0;
+    const int inside = w.dilation_t == 1 && column >= 0 && column + w.kernel_t <= in.t;
     for (int c = 0; c < in.c; c++)
         for (int i = 0; i < w.kernel_f; i++) {
             const int f = row + i * w.dilation_f;
-            const int8_t *line = input + ((int32_t)c * in.f + f) * in.t;
-            for (int j = 0, t = column; j < w.kernel_t; j++, t += w.dilation_t, k++)
-                ea_put(columns, k, pixel, f >= 0 && f < in.f && t >= 0 && t < in.t ? line[t] - zero : 0);
+            const int8_t *line = input + ((int32_t)c * in.f + f) * in.t + column;
+            int left = w.kernel_t;
+            if (f >= 0 && f < in.f && inside) {
+                for (; left >= 4; left -= 4, line += 4, patch += 4) {
+                    const uint32_t word = ea_load4(line);
+                    __builtin_memcpy(patch, &word, sizeof word);
+                }
+                for (; left > 0; left--)
+                    *patch++ = *line++;
+            } else {
+                for (int t = column; left > 0; left--, t += w.dilation_t, line += w.dilation_t)
+                    *patch++ = f >= 0 && f < in.f && t >= 0 && t < in.t ? *line : zero;
+            }
         }
-    for (; k % 4; k++)
-        ea_put(columns, k, pixel, 0);
+}
+
+/* The column of a patch of `quads` fours of inputs, the zero point taken off. */
+static inline void ea_widen(const int8_t *patch, int quads, uint32_t zeros, uint32_t *column)
+{
+    for (; quads > 0; quads--, patch += 4, column += EA_QUAD_WORDS) {
+        const uint32_t word = ea_load4(patch);
+        column[0] = ea_minus(ea_even(word), zeros);
+        column[EA_SIX] = ea_minus(ea_odd(word), zeros);
+    }
 }
 
 /* Rows of one band, as many tiles of six pixels at once as fit; the last of a row of pixels computes some again. */
 static void ea_tiled(const int8_t *input, ea_shape in, int32_t zero, const int8_t *weights, ea_window w,
                      const ea_requant *requant, int band, int8_t *output, ea_shape out, int at_once)
 {
-    const int size = in.c * w.kernel_f * w.kernel_t, words = (size + 3) / 4 * EA_QUAD_WORDS;
+    const int size = in.c * w.kernel_f * w.kernel_t, quads = (size + 3) / 4, words = quads * EA_QUAD_WORDS;
     const int32_t plane = (int32_t)out.f * out.t, start = plane / requant->bands * band;
     const int32_t end = start + plane / requant->bands;
     uint32_t columns[at_once * words];
+    int8_t patch[EA_MOST_BYTES / (EA_QUAD_WORDS * sizeof(uint32_t)) * 4];
+    for (int k = size; k < 4 * quads; k++)
+        patch[k] = (int8_t)zero;
     for (int32_t p = start; p < end;) {
         int tiles = ea_next_tiles(end - p, at_once);
         if (tiles == 0) {
             p = end - EA_SIX;
             tiles = 1;
         }
+        int f = (int)(p / out.t), t = (int)(p % out.t);
         for (int i = 0; i < tiles * EA_SIX; i++) {
-            const int f = (int)((p + i) / out.t), t = (int)((p + i) % out.t);
-            ea_gather(input, in, zero, w, f * w.stride_f - w.pad_f, t * w.stride_t - w.pad_t,
-                      columns + i / EA_SIX * words, i % EA_SIX);
+            ea_patch(input, in, (int8_t)zero, w, f * w.stride_f - w.pad_f, t * w.stride_t - w.pad_t, patch);
+            ea_widen(patch, quads, ea_halves(zero, zero), columns + i / EA_SIX * words + i % EA_SIX);
+            if (++t == out.t) {
+                t = 0;
+                f++;
+            }
         }
         ea_tile_channels(columns, tiles, weights, size, requant, band, output + p, out.c, plane);
         p += EA_SIX * tiles;

@@ -266,6 +266,10 @@ EA_APART static void ea_vector_three(const int8_t *x, const ea_taps *taps, const
 static inline void ea_run(const int8_t *x, const ea_taps *taps, int stride, const ea_ending *e, int8_t *output,
                           int32_t count)
 {
+    if (e->multiplier == 0) {
+        ea_constant(e, output, count);
+        return;
+    }
 #if EA_MVE
     ea_vector_ending vector;
     if (stride == 1 && count >= 2 * EA_LANES && ea_vector_of(e, &vector)) {

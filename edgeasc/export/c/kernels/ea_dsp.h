@@ -72,6 +72,14 @@ static inline uint32_t ea_odd256(uint32_t bytes)
     return bytes & 0xFF00FF00u;
 }
 
+/* Halves of a minus halves of b. */
+static inline uint32_t ea_minus(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    EA_INSTRUCTION("ssub16 %0, %1, %2", r, ea_halves(ea_low(a) - ea_low(b), ea_top(a) - ea_top(b)), "r"(a), "r"(b));
+    return r;
+}
+
 /* The low halves of two words, or their top halves, as the halves of one. */
 static inline uint32_t ea_lows(uint32_t a, uint32_t b)
 {

@@ -148,6 +148,14 @@ static inline ea_ending ea_ending_of(const ea_requant *r, int32_t entry)
     return e;
 }
 
+/* Values that no input changes: the multiplier is 0. */
+static inline void ea_constant(const ea_ending *e, int8_t *output, int32_t count)
+{
+    const int8_t value = ea_clamp(e->zero_point, e->low);
+    for (; count > 0; count--)
+        *output++ = value;
+}
+
 static inline int8_t ea_end(int32_t sum, const ea_ending *e)
 {
     return ea_finish(sum + e->bias, e->multiplier, e->shift, e->zero_point, e->low);

@@ -162,6 +162,10 @@ static inline int32_t ea_blocks(const int8_t *input, int32_t plane, const uint8_
                                 const ea_ending *ending, int8_t *line, int32_t p, int32_t end)
 {
     const uint8_t *const stop = pairs + 2 * count;
+    if (ending->multiplier == 0) {
+        ea_constant(ending, line + p, end - p);
+        return end;
+    }
 #if EA_DSP
     ea_eight eight = {2 * ending->bias, {0, 0, 0}};
     if (ea_quick_of(ending, &eight.quick)) {

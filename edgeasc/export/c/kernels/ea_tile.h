@@ -19,13 +19,29 @@ enum {
     EA_MOST_BYTES = 4096        /* and for one; longer columns take the plain path */
 };
 
-/* sums[p] = sums[0] + row of weights times column p, for `quads` fours of inputs, at least one. */
+/* Sums of a row of weights with six columns, for `quads` fours of inputs, at least one. */
 #ifndef EA_DSP_IN_C
-static __attribute__((naked, noinline)) void ea_tile(const uint32_t *columns __attribute__((unused)),
-                                                     const int8_t *weights __attribute__((unused)),
-                                                     int quads __attribute__((unused)),
-                                                     int32_t *sums __attribute__((unused)))
+EA_RARE
+#endif
+static void ea_tile_sums(const uint32_t *columns, const int8_t *weights, int quads, int32_t *sums)
 {
+    for (int p = 0; p < EA_SIX; p++)
+        sums[p] = 0;
+    for (; quads > 0; quads--, weights += 4, columns += EA_QUAD_WORDS) {
+        const uint32_t word = ea_load4(weights);
+        for (int p = 0; p < EA_SIX; p++)
+            sums[p] = ea_dual(columns[p + EA_SIX], ea_odd(word), ea_dual(columns[p], ea_even(word), sums[p]));
+    }
+}
+
+/* What makes sums output values, in the order in which it is loaded. */
+typedef struct {
+    int32_t start; /* twice the bias */
+    ea_quick quick;
+} ea_six;
+
+/* Six output values; sums in r3 to r8. */
+#ifndef EA_DSP_IN_C
 #define EA_QUAD                                                                                                        \
     "ldr r12, [r1], #4\n"                                                                                              \
     "sxtb16 lr, r12\n"                                                                                                 \
@@ -46,12 +62,27 @@ static __attribute__((naked, noinline)) void ea_tile(const uint32_t *columns __a
     "smlad r6, r9, lr, r6\n"                                                                                           \
     "smlad r7, r10, lr, r7\n"                                                                                          \
     "smlad r8, r11, lr, r8\n"
+#if EA_ROUNDING == 2
+#define EA_HIGH(sum) "add r12, r10, " sum ", asr #31\nsmmlar " sum ", " sum ", r9, r12\n"
+#else
+#define EA_HIGH(sum) "smmla " sum ", " sum ", r9, r10\n"
+#endif
+#define EA_STORE(sum, place)                                                                                           \
+    "add " sum ", r2, " sum ", lsl #1\n" EA_HIGH(sum) "asr " sum ", " sum ", r11\nssat " sum ", #8, " sum "\nstrb "      \
+    sum ", [lr, " place "]\n"
+
+static __attribute__((naked, noinline)) void ea_tile(const uint32_t *columns __attribute__((unused)),
+                                                     const int8_t *weights __attribute__((unused)),
+                                                     int quads __attribute__((unused)),
+                                                     const ea_six *k __attribute__((unused)),
+                                                     int8_t *output __attribute__((unused)))
+{
     __asm__ volatile("push {r3-r11, lr}\n"
-                     "ldr r3, [r3]\n"
-                     "mov r4, r3\n"
-                     "mov r5, r3\n"
-                     "mov r6, r3\n"
-                     "mov r7, r3\n"
+                     "movs r3, #0\n"
+                     "movs r4, #0\n"
+                     "movs r5, #0\n"
+                     "movs r6, #0\n"
+                     "movs r7, #0\n"
                      "mov r8, r3\n"
                      "adds r2, r2, #1\n"
                      "lsrs r2, r2, #1\n"
@@ -59,20 +90,21 @@ static __attribute__((naked, noinline)) void ea_tile(const uint32_t *columns __a
                      "1:\n" EA_QUAD "2:\n" EA_QUAD "subs r2, r2, #1\n"
                      "bne 1b\n"
                      "ldr r12, [sp]\n"
-                     "stmia r12, {r3-r8}\n"
-                     "pop {r3-r11, pc}\n");
-#undef EA_QUAD
+                     "ldr lr, [sp, #40]\n"
+                     "ldmia r12, {r2, r9, r10, r11}\n" /* start, multiplier, addend, shift */
+                     EA_STORE("r3", "#0") EA_STORE("r4", "#1") EA_STORE("r5", "#2") EA_STORE("r6", "#3")
+                     EA_STORE("r7", "#4") EA_STORE("r8", "#5") "pop {r3-r11, pc}\n");
 }
+#undef EA_QUAD
+#undef EA_HIGH
+#undef EA_STORE
 #else
-static void ea_tile(const uint32_t *columns, const int8_t *weights, int quads, int32_t *sums)
+static void ea_tile(const uint32_t *columns, const int8_t *weights, int quads, const ea_six *k, int8_t *output)
 {
-    for (int p = EA_SIX - 1; p >= 0; p--)
-        sums[p] = sums[0];
-    for (; quads > 0; quads--, weights += 4, columns += EA_QUAD_WORDS) {
-        const uint32_t word = ea_load4(weights);
-        for (int p = 0; p < EA_SIX; p++)
-            sums[p] = ea_dual(columns[p + EA_SIX], ea_odd(word), ea_dual(columns[p], ea_even(word), sums[p]));
-    }
+    int32_t sums[EA_SIX];
+    ea_tile_sums(columns, weights, quads, sums);
+    for (int p = 0; p < EA_SIX; p++)
+        output[p] = ea_quick_end(k->start + 2 * sums[p], k->quick);
 }
 #endif
 
@@ -80,18 +112,21 @@ static void ea_tile(const uint32_t *columns, const int8_t *weights, int quads, i
 static inline void ea_tile_row(const uint32_t *columns, const int8_t *weights, int quads, int tiles, const ea_ending *e,
                                int8_t *output)
 {
-    ea_quick q;
-    const int quick = ea_quick_of(e, &q);
-    int32_t sums[EA_SIX];
+    ea_six six = {2 * e->bias, {0, 0, 0}};
+    if (e->multiplier == 0) {
+        ea_constant(e, output, (int32_t)tiles * EA_SIX);
+        return;
+    }
+    if (ea_quick_of(e, &six.quick)) {
+        for (; tiles > 0; tiles--, columns += quads * EA_QUAD_WORDS, output += EA_SIX)
+            ea_tile(columns, weights, quads, &six, output);
+        return;
+    }
     for (; tiles > 0; tiles--, columns += quads * EA_QUAD_WORDS, output += EA_SIX) {
-        sums[0] = e->bias;
-        ea_tile(columns, weights, quads, sums);
-        if (quick)
-            for (int p = 0; p < EA_SIX; p++)
-                output[p] = ea_quick_end(2 * sums[p], q);
-        else
-            for (int p = 0; p < EA_SIX; p++)
-                output[p] = ea_finish(sums[p], e->multiplier, e->shift, e->zero_point, e->low);
+        int32_t sums[EA_SIX];
+        ea_tile_sums(columns, weights, quads, sums);
+        for (int p = 0; p < EA_SIX; p++)
+            output[p] = ea_end(sums[p], e);
     }
 }
 
