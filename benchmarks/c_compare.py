@@ -85,6 +85,7 @@ def ours(network: Network, optimise: Optimise, core: str, expected: NDArray[np.i
     constants = sum(roles.values())
     return {
         "generator": OURS[optimise],
+        "sha256": row["sha256"],
         "version": row["version"],
         "instructions": row["instructions"],
         "flash_bytes": row["flash_bytes"],

@@ -76,7 +76,8 @@ def _listening(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
         port = free_port()
         (folder / "sshd_config").write_text(
             f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\nStrictModes no\n"
-            f"AuthorizedKeysFile {folder}/authorized_keys\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n"
+            f"AuthorizedKeysFile {folder}/authorized_keys\nPermitRootLogin prohibit-password\n"
+            "PasswordAuthentication no\n"
         )
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(
