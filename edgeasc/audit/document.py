@@ -120,6 +120,14 @@ class Arena:
 
 
 @dataclass(frozen=True)
+class Flash:
+    """Flash of the network as C, constants counted and code estimated: its parts in words, or why it is not known."""
+
+    bytes: int | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class ModelAudit:
     """Everything counted in one artefact.
 
@@ -153,6 +161,7 @@ class ModelAudit:
     uncounted: tuple[Uncounted, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     arena: Arena = Arena(None)
+    flash: Flash = Flash(None)
     rules: tuple[RuleSize, ...] = ()
     limits: tuple[Limit, ...] = ()
     notes: tuple[str, ...] = ()
@@ -174,9 +183,11 @@ class ModelAudit:
     def to_json(self) -> dict[str, Any]:
         """This part of the report, keys in the order of the document."""
         document = asdict(self)
-        arena = document.pop("arena")
+        arena, flash = document.pop("arena"), document.pop("flash")
         del document["hidden"], document["partial"]  # the notes say it in words
         targets = [{"name": "tflm", "origin": "measured", "ram_bytes": arena["bytes"]}] if arena["bytes"] else []
+        if flash["bytes"] is not None:
+            targets.append({"name": "c", "origin": "estimated", "flash_bytes": flash["bytes"], "why": flash["why"]})
         targets += [target.to_json() for target in self.targets]
         document["layers"] = [asdict(layer) for layer in self.layers]
         if not self.has_operators:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeasc.audit.arena import measure_arena
-from edgeasc.audit.document import Arena, ModelAudit, RuleMacs, RuleSize
+from edgeasc.audit.document import Arena, Flash, ModelAudit, RuleMacs, RuleSize
+from edgeasc.audit.flash import estimate_flash
 from edgeasc.audit.limits import judge
 from edgeasc.audit.lint import lint
 from edgeasc.audit.rules import Rule, apply, read_inventory
@@ -45,6 +46,7 @@ def inspect(
     arena: bool = True,
     targets: Sequence[Placed] = (),
     measurements: Sequence[Measurement] = (),
+    flash: bool = False,
 ) -> ModelAudit:
     """Count everything in the artefact at `path`, judge it, look at it for every target, and advise.
 
@@ -81,6 +83,7 @@ def inspect(
         uncounted=raw.apart,
         metadata=_metadata(artefact),
         arena=measured.result() if measured else Arena(None, "not asked for"),
+        flash=estimate_flash(artefact) if flash or "flash" in (limits or {}) else Flash(None, "not asked for"),
         rules=tuple(_rule_size(rule, artefact, path, found) for rule in rules),
         notes=(*count.notes, *_file_notes(artefact)),
         unknown=tuple(sorted(count.unknown)),

@@ -22,6 +22,7 @@ LIMITS = {
     "parameters": "parameters, zeros included",
     "ram": "peak activation bytes",
     "arena": "bytes of TFLM's tensor arena",
+    "flash": "bytes of the network as C: constants counted, code estimated",
 }
 
 
@@ -64,11 +65,12 @@ def judge(audit: ModelAudit, budget: int | None, named: dict[str, int]) -> tuple
         "parameters": audit.parameters.total,
         "ram": audit.peak_activation_bytes if audit.has_operators else None,
         "arena": audit.arena.bytes,
+        "flash": audit.flash.bytes,
     }
     for name, allowed in named.items():
         value = values[name]
         if value is None:
-            why = audit.arena.why if name == "arena" else "weights alone do not tell it"
+            why = {"arena": audit.arena.why, "flash": audit.flash.why}.get(name, "weights alone do not tell it")
             raise BadInput("limit", f"{name} is not known: {why}", audit.path)
         limits.append(_judged(audit, name, allowed, value, _NEEDS.get(name, _FILE)))
     return tuple(limits)

@@ -116,6 +116,7 @@ def _sizes(model: ModelAudit) -> Table:
         ("not counted", f"{sum(item.bytes for item in model.uncounted):,} B", apart or "nothing"),
         *_running_rows(model),
         _arena_row(model),
+        *([] if model.flash.bytes is None else [("flash as C", f"{model.flash.bytes:,} B", model.flash.why)]),
     ]
     return Table(("size", ">found", "which is"), rows)
 

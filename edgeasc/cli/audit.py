@@ -29,7 +29,7 @@ FORMATS = ("text", "json", "markdown", "junit", "github", "sarif")
     "limits",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Another limit: file, gzip, ram, arena (sizes), macs, parameters (counts). May be repeated.",
+    help="Another limit: file, gzip, ram, arena, flash (sizes), macs, parameters (counts). May be repeated.",
 )
 @click.option(
     "--arena/--no-arena", default=True, help="Let TFLM, where installed, measure its arena.  [default: arena]"

@@ -25,7 +25,7 @@ from edgeasc.cli.terminal import assumed, format_option, note, show
 @click.option("--budget", metavar="SIZE", help="Most bytes under the rule: 61440, 60KiB (1024) or 60kB (1000).")
 @click.option("--sparsity", type=float, help="Instead of a budget: part of the convolution weights to remove.")
 @click.option("--rules", "rule", default="deployed", show_default=True, help="Counting rule, see `edgeasc rules`.")
-@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Another limit: file or macs.")
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Another limit: file, macs, flash (as C).")
 @click.option("--form", "network_form", type=click.Choice(["int8", "island"]), help="Default: the recipe's.")
 @click.option("--engine", default="native", show_default=True, help="Who prunes and quantises: native or nncf.")
 @click.option(

@@ -49,7 +49,7 @@ from edgeasc.train.progress import Progress
 from edgeasc.train.run import clip_arrays, cpu_threads, load_network, load_teacher
 from edgeasc.train.weights import load_weights, read_tensors, write_tensors
 
-LIMITS = ("file", "macs")  # known before training
+LIMITS = ("file", "macs", "flash")  # known before training, flash by what is pruned
 PARITY_CLIPS = CALIBRATION_CLIPS = 240
 SCENES = "built-in scenes"
 
@@ -185,24 +185,38 @@ class _Job:
 
     def plan(self) -> Plan:
         """The solver's answer, and the limits that do not depend on training."""
-        plan = solve_budget(
-            costs_of(self.network, self.request.rule, self.recipe.quantize.form),
-            self.request.budget,
-            self.request.sparsity,
-        )
-        if self.request.limits:
+        costs = costs_of(self.network, self.request.rule, self.recipe.quantize.form)
+        limits = dict(self.request.limits)
+        least = 0.0  # sparsity that the limits ask for
+        if limits:
             net = QuantNet(self.network, self.recipe.quantize.form, self.input_shape)
             net.set_grids(torch.zeros(len(net.index)), torch.ones(len(net.index)))  # any that a writer accepts
-            self.check_limits(net)
-        return plan
+            graph = net.freeze(self.metadata())
+            self.check_limits(graph)
+            if "flash" in limits:
+                from edgeasc.compress.flash import keep_for_flash
 
-    def check_limits(self, net: QuantNet) -> None:
+                least = 1.0 - keep_for_flash(graph, limits["flash"])
+        sparsity = self.request.sparsity
+        if self.request.budget is None and sparsity is None and "flash" in limits:
+            return solve_budget(costs, None, least)
+        plan = solve_budget(costs, self.request.budget, sparsity)
+        if plan.sparsity >= least:
+            return plan
+        if sparsity is not None:
+            why = f"flash: needs {100 * least:.1f} % zeros, more than the --sparsity asked for"
+            raise CheckFailed("limit", why)
+        return replace(plan, keep=max(costs.layers, int((1.0 - least) * costs.weights)))
+
+    def check_limits(self, graph: IntegerGraph) -> None:
+        """What no sparsity changes."""
         from edgeasc.export.tflite import tflite_bytes
 
-        graph = net.freeze(self.metadata())
         for name, limit in self.request.limits:
             if name not in LIMITS:
                 raise UsageError("--limit", f"{name!r} is not one of {', '.join(LIMITS)}")
+            if name == "flash":
+                continue
             # Zeros are stored in a .tflite, so that its size is known before anything is pruned.
             value = count(graph).macs if name == "macs" else len(tflite_bytes(graph))
             if value > limit:

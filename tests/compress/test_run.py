@@ -8,6 +8,7 @@ import pytest
 import torch
 from tones import recipe, tones
 
+from edgeasc.audit import audit
 from edgeasc.compress.quantized import load_quantized, net_predict
 from edgeasc.compress.run import Request, compress_run
 from edgeasc.data.calibration import read_calibration, select_calibration, write_calibration
@@ -185,4 +186,19 @@ def test_a_calibration_set_with_a_test_clip_is_refused(trained: Path, tmp_path: 
     write_calibration(tmp_path / "set.toml", select_calibration(dataset, parts.test, 6))
     with pytest.raises(UsageError, match="is a test clip"):
         compress_run(trained, dataset, tmp_path / "out", Request(budget=1100, calibration=tmp_path / "set.toml"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_limit_on_flash_alone_gives_the_sparsity(trained: Path, tmp_path: Path) -> None:
+    """The verdict at the end is on what came out."""
+    job = Request(limits=(("flash", 10**6),))
+    done = compress_run(trained, tones()[0], tmp_path / "out", job)
+    assert done.plan.sparsity == 0.0
+    (found,) = audit(tmp_path / "out", limits={"flash": 10**6}, arena=False).models
+    assert found.passed and found.flash.bytes is not None
+
+
+def test_a_limit_on_flash_that_no_sparsity_meets_is_refused_before_training(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckFailed, match=r"flash: .* is the smallest possible"):
+        compress_run(trained, tones()[0], tmp_path / "out", Request(budget=1100, limits=(("flash", 1000),)))
     assert not (tmp_path / "out").exists()

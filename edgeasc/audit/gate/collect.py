@@ -41,7 +41,13 @@ def collect(listed: Listed, config: Config, wanted: Iterable[str]) -> Collected:
     wanted = set(wanted)
     rules = [config.rule(name) for name in listed.limits.rules]
     latencies = sorted(name.removeprefix(LATENCY) for name in wanted if name.startswith(LATENCY))
-    audit = inspect(listed.place, rules, arena="arena" in wanted, targets=_places(latencies, listed.limits.targets))
+    audit = inspect(
+        listed.place,
+        rules,
+        arena="arena" in wanted,
+        flash="flash" in wanted,
+        targets=_places(latencies, listed.limits.targets),
+    )
     numbers = counted_numbers(audit)
     if wanted.intersection(FROM_EVALUATION):
         found = evaluation_numbers(listed, config.root, audit.sha256)
@@ -56,6 +62,8 @@ def collect(listed: Listed, config: Config, wanted: Iterable[str]) -> Collected:
         numbers |= {f"{LATENCY}{name}": latency_number(name, rows, estimate) for name in latencies}
     if "arena" in wanted:
         numbers["arena"] = _arena(audit)
+    if "flash" in wanted:
+        numbers["flash"] = _flash(audit)
     return Collected(audit, numbers, tuple(notes))
 
 
@@ -113,6 +121,12 @@ def _arena(audit: ModelAudit) -> Number:
         return Measured(audit.arena.bytes, "measured", "by TFLM on this host")
     absent = audit.format == "tflite" and find_spec("tflite_micro") is None
     return Unknown(audit.arena.why, MissingDependency.exit_code if absent else 1)
+
+
+def _flash(audit: ModelAudit) -> Number:
+    if audit.flash.bytes is not None:
+        return Measured(audit.flash.bytes, "estimated", audit.flash.why)
+    return Unknown(audit.flash.why, 1)
 
 
 def _places(latencies: Iterable[str], targets: Iterable[str]) -> list[Placed]:

@@ -95,6 +95,7 @@ class Limits(Spec):
     macs: Count | None = None
     ram: Size | None = None
     arena: Size | None = None
+    flash: Size | None = None
     latency: dict[str, Time] = {}  # by target, or target/runtime
     accuracy: Share | None = None
     macro_accuracy: Share | None = None

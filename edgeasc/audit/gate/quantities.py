@@ -38,6 +38,7 @@ _FIXED = {
         Quantity("macs", "count", "multiply-accumulates of one inference", column="macs"),
         Quantity("ram", "bytes", "peak activation bytes"),
         Quantity("arena", "bytes", "bytes of TFLM's tensor arena"),
+        Quantity("flash", "bytes", "bytes of the network as C"),
         Quantity("accuracy", "share", "accuracy", "most"),
         Quantity("macro_accuracy", "share", "mean of the classes' accuracies", "most"),
         Quantity("worst_class_accuracy", "share", "accuracy of the worst class", "most"),

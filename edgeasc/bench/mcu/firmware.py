@@ -18,6 +18,7 @@ from edgeasc.export.c.source import ROUNDING
 COMPILER = "arm-none-eabi-gcc"
 INSTALL = "apt-get install gcc-arm-none-eabi"
 STACK_BYTES = 8192
+LEVELS = {"size": "-Os", "balanced": "-O2", "dense": "-O2", "speed": "-O3"}  # of the compiler, by what is optimised for
 BUILD_SECONDS = 120.0
 _OVERFLOW = re.compile(r"region `(FLASH|RAM)' overflowed by (\d+) bytes")
 FOLDER, MAIN, STARTUP = "firmware", "main.c", "startup.c"
@@ -93,7 +94,7 @@ def _compile(
         "STACK_LENGTH": STACK_BYTES,
     }
     command = [
-        compiler, *board.flags, "-Os" if optimise == "size" else "-O3", "-std=gnu99", "-Wall", "-Wextra",
+        compiler, *board.flags, LEVELS[optimise], "-std=gnu99", "-Wall", "-Wextra",
         "-ffreestanding", "-ffunction-sections", "-fdata-sections", f"-DEA_ROUNDING={ROUNDING[bundle.facts['form']]}",
         "-include", f"{FOLDER}/count.h", "-I.", *bundle.chip_sources, *(f"{FOLDER}/{name}" for name in (main, STARTUP)),
         "-nostdlib", "-Wl,--gc-sections", "-T", f"{FOLDER}/link.ld",
