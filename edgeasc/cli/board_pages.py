@@ -18,7 +18,7 @@ def board_blocks(document: Document, all_layers: bool) -> list[Block]:
         unit = cost_unit(row)
         equal = "no graph to compare" if row["equal"] is None else f"{row['equal']}/{row['runs']}"
         sizes = tuple(f"{row[key]:,}" for key in ("flash_bytes", "arena_bytes", "stack_bytes"))
-        time = "" if row["mean_us"] is None else f"{row['mean_us'] / 1000:.2f}"
+        time = f"{row['median_us'] / 1000:.2f}" if "median_us" in row else ""
         rows.append((row["path"], row["board"], f"{row[unit]:,} {unit}", row["origin"], time, *sizes, equal))
     headings = (
         "model", "board", ">cost", "origin", ">ms", ">flash B", ">arena B", ">stack B", "equal to the reference",

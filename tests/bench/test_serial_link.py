@@ -40,7 +40,7 @@ def test_a_board_with_a_cycle_counter_is_measured_in_cycles_and_time(model):
     board = FakeBoard(dummy_graph(), ticks_per_layer=800)
     row, code = ask(model, answering(board))
     assert code == 0 and row["origin"] == "measured" and row["equal"] == row["runs"] == board.runs == 2
-    assert row["cycles"] == 800 * board.layers and row["mean_us"] == pytest.approx(row["cycles"] / 80, abs=0.1)
+    assert row["cycles"] == 800 * board.layers and row["median_us"] == pytest.approx(row["cycles"] / 80, abs=0.1)
     assert (row["board"], row["counter"], row["stack_bytes"]) == ("fake", "DWT cycle counter", 1234)
 
 
@@ -50,7 +50,7 @@ def test_ticks_slower_than_instructions_are_an_emulator_s(model):
         struct.pack("<I", 6_000_000), struct.pack("<I", 50_000)
     )
     row, code = ask(model, answering(board))
-    assert code == 0 and row["origin"] == "emulated" and "cycles" not in row and row["mean_us"] is None
+    assert code == 0 and row["origin"] == "emulated" and "cycles" not in row and "median_us" not in row
     assert row["instructions"] == 1000 * board.layers * 40
 
 
@@ -226,10 +226,15 @@ def test_a_line_that_takes_no_bytes_is_5_and_closed(model):
     assert document["exit_code"] == 5 and "Write timeout" in document["results"][0]["error"] and port.closed
 
 
-def test_an_absent_line_is_3_and_one_line(model, capsys):
+def test_an_absent_line_is_3_and_one_line_with_those_that_are_there(model, capsys, monkeypatch):
+    from serial.tools import list_ports, list_ports_common
+
+    found = [list_ports_common.ListPortInfo(name) for name in ("/dev/ttyUSB1", "/dev/ttyACM0")]
+    monkeypatch.setattr(list_ports, "comports", lambda: found)
     assert main(["bench", str(model), "--target", "serial:/dev/edgeasc-none"]) == 3
     said = capsys.readouterr()
-    assert said.err == "edgeasc: error: serial: /dev/edgeasc-none: no such serial line\n" and said.out == ""
+    here = "here are /dev/ttyACM0, /dev/ttyUSB1"
+    assert said.err == f"edgeasc: error: serial: /dev/edgeasc-none: no such serial line; {here}\n" and said.out == ""
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "."])

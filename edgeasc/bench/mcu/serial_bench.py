@@ -72,7 +72,8 @@ def _measure(found: Prepared, path: Path, name: str, link: SerialLink) -> dict[s
     board = link.hello()
     check_board(board, bundle, name)
     outputs, ticks, stack = _run(link, board, found.inputs)
-    unit, counted = cost(board, ticks / len(found.inputs))
+    unit, spent_by = cost(board, ticks)
+    counted = spent_by.mean(axis=0)
     layers = [
         {
             "name": layer["name"],
@@ -84,7 +85,8 @@ def _measure(found: Prepared, path: Path, name: str, link: SerialLink) -> dict[s
         for layer, spent in zip(bundle.facts["layers"], counted.tolist(), strict=True)
     ]
     total = round(float(counted.sum()))
-    timed = unit == "cycles" and board.clock_hz > 0
+    micro = spent_by.sum(axis=1) * (1e6 / board.clock_hz) if unit == "cycles" and board.clock_hz else None
+    times = {} if micro is None else {"median_us": _us(micro, 50), "p90_us": _us(micro, 90)}
     return {
         "path": str(found.artefact.path or path),
         "format": "c",
@@ -99,7 +101,7 @@ def _measure(found: Prepared, path: Path, name: str, link: SerialLink) -> dict[s
         "runs": len(found.inputs),
         unit: total,
         "clock_hz": board.clock_hz,
-        "mean_us": round(total * 1e6 / board.clock_hz, 1) if timed else None,
+        **times,
         "macs": sum(layer["macs"] for layer in bundle.facts["layers"]),
         "flash_bytes": board.flash_bytes,
         "arena_bytes": board.arena_bytes,
@@ -125,15 +127,19 @@ def check_board(board: Board, bundle: Bundle, name: str) -> None:
         raise ResourceExhausted("serial", f"garbage: sizes {said} of a network that has {real}", name)
 
 
+def _us(times: NDArray[np.float64], percentile: int) -> float:
+    return round(float(np.percentile(times, percentile)), 1)
+
+
 def _run(link: SerialLink, board: Board, inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.float64], int]:
-    """Logits [n, classes], the ticks of every layer over all runs, the most stack used in bytes."""
-    outputs, ticks, stack = [], np.zeros(board.layers), 0
+    """Logits [n, classes], ticks [n, layers], the most stack used in bytes."""
+    outputs, ticks, stack = [], [], 0
     for item in inputs:
         link.feed(item.tobytes())
         stack = link.run()
         outputs.append(np.frombuffer(link.read(OUTPUT, board.output_bytes), np.int8))
-        ticks += np.frombuffer(link.read(TICKS, 8 * board.layers), "<u8")
-    return np.stack(outputs), ticks, stack
+        ticks.append(np.frombuffer(link.read(TICKS, 8 * board.layers), "<u8").astype(np.float64))
+    return np.stack(outputs), np.stack(ticks), stack
 
 
 def cost(board: Board, ticks: NDArray[np.float64]) -> tuple[str, NDArray[np.float64]]:

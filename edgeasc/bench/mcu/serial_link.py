@@ -262,7 +262,10 @@ def open_port(name: str, baud: int) -> Port:
 def _opening(error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number == errno.ENOENT:
-        return "no such serial line"
+        from serial.tools.list_ports import comports
+
+        here = ", ".join(sorted(port.device for port in comports()))
+        return f"no such serial line; here {f'are {here}' if here else 'is none'}"
     if number == errno.EACCES:
         return "not permitted; add yourself to the group that owns it (often dialout)"
     return f"cannot be opened ({printable(str(error))})"
