@@ -29,7 +29,7 @@ def test_papers_recipes_have_the_papers_settings():
         assert (recipe.augment.time_masks, recipe.augment.time_mask_width) == (2, 80)
 
 
-@pytest.mark.parametrize("name", [name for name in list_recipes() if name != "bcresnet-8"])
+@pytest.mark.parametrize("name", [name for name in list_recipes() if "norm" in load_recipe(name).model.options])
 def test_eps_of_resnorm_can_be_held_by_the_int8_form(name):
     assert load_recipe(name).model.options["eps"] >= 1e-3
 

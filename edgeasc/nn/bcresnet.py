@@ -68,7 +68,7 @@ def _head(n_in: int, n_hidden: int, num_classes: int, head_norm: bool) -> nn.Seq
     modules["relu"] = nn.ReLU()
     modules["mean"] = GlobalMean(keepdim=True)
     modules["conv"] = nn.Conv2d(n_hidden, num_classes, 1)
-    modules["flatten"] = nn.Flatten(1)
+    modules["flatten"] = GlobalMean()  # of one value: the shape of the logits
     return nn.Sequential(modules)
 
 

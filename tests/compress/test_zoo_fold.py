@@ -1,4 +1,4 @@
-"""The primates' networks through folding, the grid and the integer graph: every runtime computes the same."""
+"""The networks beside BC-ResNet-Mod through folding, the grid and the integer graph: every runtime computes the same."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from edgeasc.graph.reference import Reference
 from edgeasc.nn.registry import create_model
 from edgeasc.runtime.native_c import build_host
 
-NAMES = ("cnn6", "cnn10", "mobilenet-v1", "resnet22", "wideresnet28-2")
+NAMES = ("cnn6", "cnn10", "mobilenet-v1", "resnet22", "wideresnet28-2", "bcresnet-8")
 SHAPE = (1, 1, 64, 64)
 
 
@@ -33,9 +33,9 @@ def features(n: int, seed: int) -> Tensor:
 
 
 def lively(name: str) -> nn.Module:
-    """The network at a thirty-second of its width, with statistics and gains of both signs."""
+    """The network at a small part of its width, with statistics and gains of both signs."""
     torch.manual_seed(3)
-    network = create_model(name, 4, width=1 / 32)
+    network = create_model(name, 4, c=4) if name == "bcresnet-8" else create_model(name, 4, width=1 / 32)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.4)
