@@ -76,7 +76,7 @@ def measure(run: Run, dataset: Dataset, runtime: str | None) -> dict[str, Any]:
     right = [answer == truth for answer in predicted]
     apart = np.abs(floats - integers)
     return {
-        "run": f"{run.path.parent.name}/{run.path.name}",
+        "run": "/".join(run.path.parts[-3:]),
         "model": {**recipe.model.options, "name": recipe.model.name},
         "features": recipe.features.model_dump(mode="json"),
         "clips": len(clips),
@@ -128,7 +128,7 @@ def together(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def line(row: dict[str, Any]) -> str:
     n = row["clips"]
     shares = [100 * row[key] / n for key in ("float_right", "integer_right")]
-    text = f"{row['run']:>22}: {shares[0]:5.1f} % float, {shares[1]:5.1f} % integer of {n},"
+    text = f"{row['run']:>28}: {shares[0]:5.1f} % float, {shares[1]:5.1f} % integer of {n},"
     text += f" same answer {row['same_answer']}; int8 inputs equal {100 * row['equal_inputs']:.2f} %,"
     text += f" largest difference {row['largest_step']}"
     if "interval_95" in row:
