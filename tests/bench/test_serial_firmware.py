@@ -24,6 +24,7 @@ from edgeasc.graph.onnx_write import onnx_bytes
 pytestmark = pytest.mark.needs("arm-none-eabi-gcc", "qemu-system-arm", "serial")
 BOARDS = EXAMPLE.parents[1] / "edgeasc" / "bench" / "mcu" / "firmware" / "boards"
 MACHINES = {  # by board
+    "mps2-an385": "mps2-an385",
     "mps2-an386": "mps2-an386",
     "mps2-an500": "mps2-an500",
     "mps3-an547": "mps3-an547",
@@ -163,7 +164,7 @@ def test_a_fault_is_told_until_reset(small_c, tmp_path):
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"board": "mps9"}, "no board 'mps9'; there are: mps2-an386"),
+        ({"board": "mps9"}, "no board 'mps9'; there are: mps2-an385"),
         ({"board": "mps2-an386", "RAM_LENGTH": "1K"}, "overflowed by"),
         ({"board": "mps2-an386", "CROSS": "no-such-"}, "no-such-gcc"),
     ],

@@ -11,7 +11,10 @@ BAUD ?= 115200
 STACK ?= 8192
 BUILD ?= build/$(BOARD)
 CROSS ?= arm-none-eabi-
-OPTIMISE ?= -O3
+# As `edgeasc bench --target qemu:` compiles what `export --optimise` wrote.
+LEVEL_size := -Os
+LEVEL_speed := -O3
+OPTIMISE ?= $(or $(LEVEL_$(shell sed -n 's/^ *"optimise": "\([a-z]*\)".*/\1/p' $(MODEL)/model.json)),-O2)
 STREAM ?= yes
 PREFIX := scene
 
