@@ -23,6 +23,8 @@ from edgeasc.specs import LogMel
 LEVEL_BITS = 10  # a level is ln(S + log_floor) * 2^10, rounded, int16: +-32 log units, steps of a thousandth
 LOG_BITS = 24  # of the logarithm before it is rounded to a level
 LOG_CELLS = 64  # linear pieces between two powers of two: at most 3.1e-5 log units off
+LARGEST_LOG = 31  # of a level, which ends at 32
+NARROWEST = 1e-4  # bins between two corners
 FULL_SCALE = 32768  # int16 steps that a float waveform calls 1
 WINDOW_ONE = 65536
 NOISE_SHARE = 0.02  # of `log_floor` that rounding may add to a band
@@ -75,9 +77,13 @@ def front_end_tables(spec: LogMel) -> FrontEndTables:
     log2_fft = spec.n_fft.bit_length() - 1
     if spec.n_fft != 1 << log2_fft:
         raise BadInput("integer front end", f"n_fft {spec.n_fft} is no power of two")
+    if not abs(math.log(spec.log_floor)) < LARGEST_LOG:
+        raise BadInput("integer front end", f"log_floor {spec.log_floor:g} is outside +-{LARGEST_LOG} log units")
     halved = halvings(log2_fft)
     window = np.minimum(np.rint(hann_window(spec) * WINDOW_ONE), WINDOW_ONE - 1)
     corners = _corners(spec)
+    if np.diff(corners).min() < NARROWEST:
+        raise BadInput("integer front end", f"filters of less than {NARROWEST:g} bins of {spec.n_fft} samples")
     first_bin, bins = _segments(corners, spec.n_fft // 2)
     fraction = _fraction(window / WINDOW_ONE, log2_fft, int(bins.max()))
     if fraction < halved - LEVEL_BITS:

@@ -143,12 +143,35 @@ def test_waveforms_become_16_bits_as_files_are_read():
     [
         (dict(n_fft=1000, win_length=800), "n_fft 1000 is no power of two"),
         (dict(log_floor=1e-12), "log_floor 1e-12 is below its rounding; at least 9e-10"),
-        (dict(log_floor=1e30), "log_floor 1e\\+30 is above any sound"),
+        (dict(log_floor=1e9), "log_floor 1e\\+09 is above any sound"),
+        (dict(log_floor=1e-20), "outside \\+-31 log units"),
+        (dict(log_floor=1e300), "outside \\+-31 log units"),
+        (dict(f_max=1e-3), "filters of less than 0.0001 bins"),
     ],
 )
 def test_what_the_integers_cannot_do_is_refused(change, why):
     with pytest.raises(BadInput, match=why):
         IntegerFrontEnd(LogMel(n_mels=64, **change))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    log2=st.integers(4, 13), share=st.floats(0.1, 1.0), mels=st.sampled_from([1, 3, 40, 300]),
+    top=st.floats(1e-6, 1.0), bottom=st.floats(0.0, 0.999), floor=st.floats(-20.0, 4.0),
+    scale=st.sampled_from(["slaney", "htk"]),
+)  # fmt: skip
+def test_any_spec_is_refused_or_hears_silence_as_its_floor(log2, share, mels, top, bottom, floor, scale):
+    size = 1 << log2
+    spec = LogMel(
+        n_fft=size, win_length=max(16, int(share * size)), n_mels=mels, f_max=8000 * top, f_min=8000 * top * bottom,
+        mel_scale=scale, log_floor=10.0**floor,
+    )  # fmt: skip
+    try:
+        front = IntegerFrontEnd(spec)
+    except BadInput:
+        return
+    levels = front.frame_levels(np.zeros((1, spec.win_length), np.int16))
+    assert np.abs(levels / 1024 - spec.silence).max() < 0.02
 
 
 @pytest.mark.parametrize("bad", [np.zeros((2, 5), np.float32), np.zeros(0, np.float32), np.array([np.nan], np.float32)])
