@@ -117,6 +117,8 @@ def instruction_blocks(document: Document, all_layers: bool) -> list[Block]:
     for row in document["results"]:
         if "error" not in row:
             blocks.append(layer_costs(row, all_layers))
+            roles = ", ".join(f"{name} {size:,}" for name, size in row["flash_by_role"].items() if size)
+            blocks.append(f"Flash, bytes: {roles}")
             blocks.append(f"Linked for {row['memory']}, {row['version']}")
     return blocks
 

@@ -65,6 +65,14 @@ def layer(density: float) -> Bundle:
     return bundle(graph)
 
 
+def test_flash_is_told_by_role_and_adds_up(model, capsys):
+    (row,) = bench_cores([model], ["cortex-m4"])["results"]
+    roles, text = row["flash_by_role"], bundle(bcresnet("int8"))
+    assert sum(roles.values()) == row["flash_bytes"] and roles["code"] > 10_000
+    weights = sum(layer["index_bytes"] for layer in text.facts["layers"])
+    assert roles["indices"] == weights and roles["bias"] == text.facts["bytes_by_role"]["bias"] > 0
+
+
 def test_pruned_weights_save_flash_and_instructions():
     values = random_int8(np.random.default_rng(6), 1, 64, 4, 16)
     dense, sparse = (bench_emulated(c_artefact(layer(part)), "cortex-m4", values)[0] for part in (1.0, 0.11))

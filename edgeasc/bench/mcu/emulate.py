@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edgeasc.bench.mcu.boards import Board, find_board
 from edgeasc.bench.mcu.firmware import Firmware, build
-from edgeasc.errors import MissingDependency, ResourceExhausted
+from edgeasc.errors import BadInput, MissingDependency, ResourceExhausted
 from edgeasc.export.c.bundle import Bundle, parse_payload
 from edgeasc.runtime.artefact import Artefact
 
@@ -111,6 +111,18 @@ def bench_emulated(
     return _row(artefact, bundle, board, firmware, found, len(inputs)), found.outputs
 
 
+def _flash_by_role(bundle: Bundle, firmware: Firmware) -> dict[str, int]:
+    """Flash bytes of the constants by what they are; the rest is code, the firmware's own included.
+
+    Tables of the front end are there only where the firmware uses it.
+    """
+    told = bundle.facts.get("bytes_by_role")
+    roles = {name: size for name, size in told.items() if name != "front end"} if isinstance(told, dict) else {}
+    if not all(isinstance(size, int) for size in roles.values()):
+        raise BadInput("C folder", "model.json is malformed (bytes_by_role)")
+    return roles | {"code": firmware.flash_bytes - sum(roles.values())}
+
+
 def _row(
     artefact: Artefact, bundle: Bundle, board: Board, firmware: Firmware, found: Emulation, runs: int
 ) -> dict[str, Any]:
@@ -135,6 +147,7 @@ def _row(
         "arena_bytes": bundle.facts["arena_bytes"],
         "stack_bytes": found.stack_bytes,
         "sections": firmware.sections,
+        "flash_by_role": _flash_by_role(bundle, firmware),
         "memory": board.chip if firmware.fits else f"the emulator's own: too large for {board.chip}",
         "layers": layers,
     }

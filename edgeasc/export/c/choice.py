@@ -24,10 +24,10 @@ DEFAULT: Optimise = "balanced"
 BLOCK = {"dense": 6, "delta8": 8, "nibble": 8, "bitmap": 8}  # pixels at once
 # Instructions per row and band, per block, per step of a block, and per byte of a layer.
 COSTS: dict[Storage, tuple[float, float, float, float]] = {
-    "dense": (114.8, 99.7, 5.55, 0.0),
-    "delta8": (149.3, 103.2, 21.2, 0.0),
-    "nibble": (152.7, 106.8, 20.9, 15.7),
-    "bitmap": (157.8, 102.5, 21.9, 17.4),
+    "dense": (134.3, 75.2, 5.49, 0.0),
+    "delta8": (165.6, 80.3, 18.52, 0.0),
+    "nibble": (161.6, 81.5, 18.27, 16.3),
+    "bitmap": (155.0, 76.4, 19.13, 17.6),
 }
 
 
@@ -83,5 +83,7 @@ def instructions(stored: Stored, weights: NDArray[np.int8], pixels: Pixels) -> f
 def work(stored: Stored, weights: NDArray[np.int8], pixels: Pixels) -> tuple[int, int, int, int]:
     """Rows in all bands, blocks, multiplications of a weight with a block, bytes that are unpacked."""
     rows, blocks = len(weights), pixels.blocks(BLOCK[stored.storage])
+    live = int(np.count_nonzero(weights.any(axis=1)))  # the others are constants, written at once
     unpacked = stored.bytes if stored.storage in ("nibble", "bitmap") else 0
-    return rows * pixels.bands, rows * blocks, stored.steps * blocks, unpacked
+    steps = live * weights.shape[1] if stored.storage == "dense" else stored.steps
+    return rows * pixels.bands, live * blocks, steps * blocks, unpacked
