@@ -23,5 +23,5 @@ def estimate_flash(artefact: Artefact) -> Flash:
     except BadInput as error:
         return Flash(None, f"it has no C: {error.why}")
     constants = sum(len(values) * WIDTH[ctype] for ctype, values in arrays.values())
-    code = code_bytes(text.files, len(text.facts["layers"]))
+    code = code_bytes(text.files, text.files.get("scene.c", "").count("{ ea_"))
     return Flash(constants + code, f"{constants:,} B of constants, {code:,} B of code estimated for Cortex-M4")

@@ -79,7 +79,7 @@ def bundle(
         raise CheckFailed("--ram", f"{needed}; --no-front-end leaves it out")
     whole_bytes = lay_out(whole).arena_bytes
     files = c_files(program, layout, PREFIX, front)
-    files[README] = readme(program, layout, whole_bytes, PREFIX, front)
+    files[README] = readme(program, layout, whole_bytes, PREFIX, front, files)
     facts = _facts(program, layout, count(graph), plan, files) | {
         "front_end": front_end_facts(front, layout, why),
         "optimise": optimise,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import edgeasc
+from edgeasc.export.c.flash import code_bytes
 from edgeasc.export.c.frontend import FrontEnd
 from edgeasc.export.c.memory import Layout
 from edgeasc.export.c.program import Program
@@ -20,11 +23,13 @@ ROLES = {
 }
 
 
-def readme(program: Program, layout: Layout, whole_bytes: int, prefix: str, front: FrontEnd | None) -> str:
+def readme(
+    program: Program, layout: Layout, whole_bytes: int, prefix: str, front: FrontEnd | None, files: Iterable[str]
+) -> str:
     """The text of `README.md`.
 
     Args:
-        whole_bytes: the arena of the same network without strips.
+        whole_bytes: the arena of the same network without strips. files: names of the C files.
     """
     return "\n".join(
         (
@@ -35,10 +40,10 @@ def readme(program: Program, layout: Layout, whole_bytes: int, prefix: str, fron
             "",
             "## What it needs",
             "",
-            as_markdown([_memory(program, layout, front)]),
+            as_markdown([_memory(program, layout, front, code_bytes(files, len(program.steps)))]),
             "",
-            "Code comes on top, and hangs on core and compiler: `edgeasc bench . --target qemu:cortex-m4` links",
-            "firmware and counts its flash, its stack and its instructions. Instructions are no latency.",
+            "Code hangs on core and compiler: `edgeasc bench . --target qemu:cortex-m4` links firmware and counts its",
+            "flash, its stack and its instructions. Instructions are no latency.",
             "",
             *_strips(program, whole_bytes),
             "## Building",
@@ -67,10 +72,11 @@ def _rounding(program: Program) -> int:
     return ROUNDING[program.form]
 
 
-def _memory(program: Program, layout: Layout, front: FrontEnd | None) -> Table:
+def _memory(program: Program, layout: Layout, front: FrontEnd | None, code: int) -> Table:
     roles = program.bytes_by_role | {"front end": front.table_bytes if front else 0}
     rows = [("flash", text, f"{roles[role]:,}") for role, text in ROLES.items() if roles[role]]
     rows.append(("flash", "all constants", f"{sum(roles.values()):,}"))
+    rows.append(("flash", "code, estimated for gcc -O2 on a Cortex-M4", f"{code:,}"))
     rows.append(("RAM", "arena: all activations, input and output included", f"{layout.arena_bytes:,}"))
     if front is not None:
         if front.arena_bytes(layout) > layout.arena_bytes:

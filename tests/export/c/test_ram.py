@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,8 +11,8 @@ from graph_builder import bcresnet, clips
 from strip_machine import run_in_arena
 
 from edgeasc.cli import main
-from edgeasc.errors import CheckFailed
-from edgeasc.export.c.bundle import bundle
+from edgeasc.errors import BadInput, CheckFailed
+from edgeasc.export.c.bundle import bundle, plan_of
 from edgeasc.export.c.lower import lower
 from edgeasc.export.c.memory import lay_out
 from edgeasc.export.c.ram import plan_for
@@ -19,6 +20,7 @@ from edgeasc.export.c.strip_calls import in_strips
 from edgeasc.export.verify import verify_folder
 from edgeasc.graph.onnx_write import onnx_bytes
 from edgeasc.graph.reference import run
+from edgeasc.specs import LogMel
 
 
 @cache
@@ -94,3 +96,28 @@ def test_limits_that_cannot_be_kept_are_one_line(model, tmp_path, capsys, argume
     options += ["--out", str(tmp_path / "out")] if command == "export" else []
     assert main([command, str(model), *options]) == code
     assert why in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_a_front_end_that_needs_more_is_named():
+    spec = LogMel(sample_rate=16000, n_fft=1024, win_length=960, hop_length=480, n_mels=32, f_min=50.0, f_max=7600.0)
+    graph = bcresnet("island")
+    heard = replace(graph, metadata={"edgeasc.features": spec.model_dump_json()})
+    limit = lay_out(lower(graph)).arena_bytes
+    assert bundle(heard, ram=limit, front_end=False).facts["arena_bytes"] <= limit
+    with pytest.raises(CheckFailed, match=r"the front end works in 4,\d\d\d B of the arena"):
+        bundle(heard, ram=limit)
+
+
+@pytest.mark.parametrize(
+    "strips", [5, [5], [{}], [{"first": 0, "end": 2, "strips": "x", "dropped": []}], [{"first": 1, "end": None}]]
+)
+def test_a_plan_that_is_none_is_refused(strips):
+    with pytest.raises(BadInput, match="is no plan"):
+        plan_of({"strips": strips})
+
+
+@pytest.mark.parametrize("strips", [-4, 0, 1, 10**30])
+def test_a_hostile_number_of_strips_is_refused(strips):
+    graph = network("island")[0]
+    with pytest.raises(BadInput, match="the plan for RAM does not fit"):
+        bundle(graph, plan=plan_of({"strips": [{"first": 1, "end": 4, "strips": strips, "dropped": []}]}))
