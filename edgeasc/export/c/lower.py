@@ -284,11 +284,12 @@ def _sub(node: Sub, graph: IntegerGraph, name: str) -> Step:
 def _mul(node: Mul, graph: IntegerGraph, name: str) -> Step:
     first, second, output = (graph[tensor] for tensor in (*node.inputs, node.output))
     p = elementwise.product_parameters(first, second, output, graph.form)
-    if node.inputs[0] == node.inputs[1]:
+    whole = not isinstance(first, Strided)
+    if whole and node.inputs[0] == node.inputs[1]:
         scale = _scale(p.multiplier, p.shift, p.output_zero_point, p.low)
         call = f"@0, {p.zero_points[0]}, {scale}, @out, {output.size}"
         return Step(node.name, node.op, "square", "ea_square", node.inputs, node.output, call, in_place=(0,))
-    if shape3(first) == shape3(output) and shape3(second)[2] == 1:
+    if whole and shape3(first) == shape3(output) and shape3(second)[2] == 1:
         line = fixed_point.gain(p, float(first.scale) * float(second.scale) / float(output.scale))
         if line is not None:
             record = f"(ea_gaining){{{', '.join(map(str, (*line.zero_points, line.weight, line.offset)))}}}"

@@ -139,3 +139,19 @@ def test_max_pool_whatever_the_remainder(on_dsp, shape):
     small = (shape[0], shape[1] // 2, shape[2] // 2)
     graph = graph_of(MaxPool("pool", ("a",), "y"), tensor("a", (1, *shape), 0.1, 4), tensor("y", (1, *small), 0.1, 4))
     check(on_dsp, graph, random_int8(np.random.default_rng(4), 6, *shape), "ea_max_pool")
+
+
+PRUNED = [(64, 2, 13), (64, 1, 6), (300, 1, 3), (40, 3, 8)]
+
+
+@pytest.mark.parametrize("shape", PRUNED)
+def test_pruned_rows_at_every_remainder(on_dsp, shape):
+    rng = np.random.default_rng(shape[0] + shape[2])
+    graph = random_conv(rng, shape, 9, (1, 1), signs=True)
+    (node,) = graph.nodes
+    node.weight[rng.random(node.weight.shape) < 0.88] = 0
+    node.weight[0] = 0
+    values = random_int8(rng, 4, *shape)
+    functions, found = on_dsp(graph, values)
+    assert functions < {"ea_pointwise_delta8", "ea_pointwise_nibble", "ea_pointwise_bitmap"}
+    assert np.array_equal(found, run(graph, values)[graph.output].reshape(4, -1))

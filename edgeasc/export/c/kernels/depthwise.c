@@ -71,8 +71,12 @@ EA_APART static void ea_pad(int8_t *padded, const int8_t *plane, ea_shape in, in
 {
     const int before = pad_t < pitch ? pad_t : pitch;
     const int inside = in.t < pitch - before ? in.t : pitch - before, after = pitch - before - inside;
-    if (before == 0 && after == 0 && inside == in.t && row >= 0 && row + rows <= in.f) {
-        ea_copy_row(padded, plane + (int32_t)row * in.t, (int32_t)rows * in.t);
+    if (before == 0 && after == 0 && inside == in.t) { /* rows inside follow each other */
+        const int above = row < 0 ? (-row < rows ? -row : rows) : 0;
+        const int last = row + rows < in.f ? row + rows : in.f, kept = last > row + above ? last - row - above : 0;
+        ea_fill(padded, zero, above * pitch);
+        ea_copy_row(padded + above * pitch, plane + (int32_t)(row + above) * in.t, (int32_t)kept * in.t);
+        ea_fill(padded + (above + kept) * pitch, zero, (rows - above - kept) * pitch);
         return;
     }
     for (int end = row + rows; row < end; row++, padded += pitch) {

@@ -8,6 +8,7 @@
 
 enum {
     EA_EIGHT = 8,
+    EA_FOUR = 4,
     EA_PAIRS = 256 /* in an unpacked row, at most: the generator has checked */
 };
 
@@ -68,6 +69,16 @@ static void ea_walk(const int8_t *x, int32_t plane, const uint8_t *pairs, const 
     sums[7] = s7;
 }
 
+static inline int32_t ea_walk_one(const int8_t *x, int32_t plane, const uint8_t *pairs, int count)
+{
+    int32_t sum = 0;
+    for (; count > 0; count--, pairs += 2) {
+        x += pairs[0] * plane;
+        sum += (int8_t)pairs[1] * *x;
+    }
+    return sum;
+}
+
 #if EA_DSP
 /* What makes eight sums output values, in the order in which it is loaded. */
 typedef struct {
@@ -76,7 +87,7 @@ typedef struct {
 } ea_eight;
 
 #ifndef EA_DSP_IN_C
-#define EA_PAIR                                                                                                        \
+#define EA_PAIR(second)                                                                                                \
     "ldrb r3, [r2], #1\n"                                                                                              \
     "ldrsb r12, [r2], #1\n"                                                                                            \
     "mla r0, r3, r1, r0\n"                                                                                             \
@@ -87,7 +98,7 @@ typedef struct {
     "sxtb16 lr, lr, ror #8\n"                                                                                          \
     "smlabb r5, lr, r12, r5\n"                                                                                         \
     "smlatb r7, lr, r12, r7\n"                                                                                         \
-    "ldr lr, [r0, #4]\n"                                                                                               \
+    second                                                                                                             \
     "sxtb16 r3, lr\n"                                                                                                  \
     "smlabb r8, r3, r12, r8\n"                                                                                         \
     "smlatb r10, r3, r12, r10\n"                                                                                       \
@@ -103,59 +114,61 @@ typedef struct {
     "add " sum ", r0, " sum ", lsl #1\n" EA_HIGH(sum) "asr " sum ", " sum ", r3\nssat " sum ", #8, " sum "\nstrb "       \
     sum ", [lr, " place "]\n"
 
-/* Eight output values; eight sums in r4 to r11. */
-static __attribute__((naked, noinline)) void ea_walk_eight(const int8_t *x __attribute__((unused)),
-                                                           int32_t plane __attribute__((unused)),
-                                                           const uint8_t *pairs __attribute__((unused)),
-                                                           const uint8_t *end __attribute__((unused)),
-                                                           const ea_eight *k __attribute__((unused)),
-                                                           int8_t *output __attribute__((unused)))
-{
-    __asm__ volatile("push {r3-r11, lr}\n"
-                     "movs r4, #0\n"
-                     "movs r5, #0\n"
-                     "movs r6, #0\n"
-                     "movs r7, #0\n"
-                     "mov r8, r4\n"
-                     "mov r9, r4\n"
-                     "mov r10, r4\n"
-                     "mov r11, r4\n"
-                     "subs r3, r3, r2\n"
-                     "beq 3f\n"
-                     "lsrs r3, r3, #2\n"
-                     "bcs 2f\n" /* an odd number: begin with the second of two */
-                     "1:\n" EA_PAIR "2:\n" EA_PAIR "ldr lr, [sp]\n"
-                     "cmp r2, lr\n"
-                     "bne 1b\n"
-                     "3:\n"
-                     "ldr r12, [sp, #40]\n"
-                     "ldr lr, [sp, #44]\n"
-                     "ldmia r12, {r0-r3}\n" /* start, multiplier, addend, shift */
-                     EA_STORE("r4", "#0") EA_STORE("r5", "#1") EA_STORE("r6", "#2") EA_STORE("r7", "#3")
-                     EA_STORE("r8", "#4") EA_STORE("r9", "#5") EA_STORE("r10", "#6") EA_STORE("r11", "#7")
-                     "pop {r3-r11, pc}\n");
-}
+/* Eight output values; eight sums in r4 to r11. The second four lie `gap` behind the first: 4, or less where a plane
+ * has fewer than eight pixels, some of which are then made twice. */
+#define EA_WALK(name, second, move)                                                                                    \
+    static __attribute__((naked, noinline)) void name(                                                                 \
+        const int8_t *x __attribute__((unused)), int32_t plane __attribute__((unused)),                                \
+        const uint8_t *pairs __attribute__((unused)), const uint8_t *end __attribute__((unused)),                      \
+        const ea_eight *k __attribute__((unused)), int8_t *output __attribute__((unused)),                             \
+        int32_t gap __attribute__((unused)))                                                                           \
+    {                                                                                                                  \
+        __asm__ volatile("push {r3-r11, lr}\n"                                                                         \
+                         "movs r4, #0\n"                                                                               \
+                         "movs r5, #0\n"                                                                               \
+                         "movs r6, #0\n"                                                                               \
+                         "movs r7, #0\n"                                                                               \
+                         "mov r8, r4\n"                                                                                \
+                         "mov r9, r4\n"                                                                                \
+                         "mov r10, r4\n"                                                                               \
+                         "mov r11, r4\n"                                                                               \
+                         "subs r3, r3, r2\n"                                                                           \
+                         "beq 3f\n"                                                                                    \
+                         "lsrs r3, r3, #2\n"                                                                           \
+                         "bcs 2f\n" /* an odd number: begin with the second of two */                                  \
+                         "1:\n" EA_PAIR(second) "2:\n" EA_PAIR(second) "ldr lr, [sp]\n"                               \
+                         "cmp r2, lr\n"                                                                                \
+                         "bne 1b\n"                                                                                    \
+                         "3:\n"                                                                                        \
+                         "ldr r12, [sp, #40]\n"                                                                        \
+                         "ldr lr, [sp, #44]\n"                                                                         \
+                         "ldmia r12, {r0-r3}\n" /* start, multiplier, addend, shift */                                 \
+                         EA_STORE("r4", "#0") EA_STORE("r5", "#1") EA_STORE("r6", "#2") EA_STORE("r7", "#3") move      \
+                         EA_STORE("r8", "#0") EA_STORE("r9", "#1") EA_STORE("r10", "#2") EA_STORE("r11", "#3")         \
+                         "pop {r3-r11, pc}\n");                                                                        \
+    }
+EA_WALK(ea_walk_eight, "ldr lr, [r0, #4]\n", "add lr, lr, #4\n")
+EA_WALK(ea_walk_short, "ldr lr, [sp, #48]\nldr lr, [r0, lr]\n", "ldr r12, [sp, #48]\nadd lr, lr, r12\n")
 #else
 static void ea_walk_eight(const int8_t *x, int32_t plane, const uint8_t *pairs, const uint8_t *end, const ea_eight *k,
-                          int8_t *output)
+                          int8_t *output, int32_t gap)
 {
-    int32_t sums[EA_EIGHT];
-    ea_walk(x, plane, pairs, end, sums);
-    for (int i = 0; i < EA_EIGHT; i++)
-        output[i] = ea_quick_end(k->start + 2 * sums[i], k->quick);
-}
-#endif
-#endif
-
-static inline int32_t ea_walk_one(const int8_t *x, int32_t plane, const uint8_t *pairs, int count)
-{
-    int32_t sum = 0;
-    for (; count > 0; count--, pairs += 2) {
-        x += pairs[0] * plane;
-        sum += (int8_t)pairs[1] * *x;
+    int32_t sums[4];
+    for (int32_t first = 0; first <= gap; first += gap ? gap : 1) {
+        for (int i = 0; i < 4; i++)
+            sums[i] = ea_walk_one(x + first + i, plane, pairs, (int)(end - pairs) / 2);
+        for (int i = 0; i < 4; i++)
+            output[first + i] = ea_quick_end(k->start + 2 * sums[i], k->quick);
     }
-    return sum;
 }
+
+static void ea_walk_short(const int8_t *x, int32_t plane, const uint8_t *pairs, const uint8_t *end, const ea_eight *k,
+                          int8_t *output, int32_t gap)
+{
+    ea_walk_eight(x, plane, pairs, end, k, output, gap);
+}
+#endif
+#endif
 
 /* Blocks of eight pixels from `p` to `end`; returns the first pixel that is left. */
 static inline int32_t ea_blocks(const int8_t *input, int32_t plane, const uint8_t *pairs, int count,
@@ -170,7 +183,11 @@ static inline int32_t ea_blocks(const int8_t *input, int32_t plane, const uint8_
     ea_eight eight = {2 * ending->bias, {0, 0, 0}};
     if (ea_quick_of(ending, &eight.quick)) {
         for (; p + EA_EIGHT <= end; p += EA_EIGHT)
-            ea_walk_eight(input + p, plane, pairs, stop, &eight, line + p);
+            ea_walk_eight(input + p, plane, pairs, stop, &eight, line + p, EA_FOUR);
+        if (end - p >= EA_FOUR) {
+            ea_walk_short(input + p, plane, pairs, stop, &eight, line + p, (int32_t)(end - p) - EA_FOUR);
+            p = end;
+        }
         return p;
     }
 #endif
