@@ -10,7 +10,7 @@ from edgeasc.bench.vela import find_unit
 from edgeasc.errors import UsageError
 from edgeasc.specs import nearest
 
-ALONE = ("host", "tflm")
+ALONE = ("host", "native-c", "tflm")
 FREE = {"serial": "PORT"}  # kinds whose names are the user's own
 EXAMPLES = (*ALONE, *(f"qemu:{name}" for name in BOARDS), "vela:ethos-u55-128", "ssh://user@host")
 

@@ -22,8 +22,8 @@ from edgeasc.tables import printable
     "targets",
     multiple=True,
     metavar="TARGET",
-    help="`host`, `tflm`, `ssh://user@host`, `serial:PORT`, `qemu:` and cortex-m4, cortex-m7 or cortex-m55, "
-    "`vela:` and an Ethos-U as vela writes it. Repeatable.  [default: host]",
+    help="`host`, `native-c`, `tflm`, `ssh://user@host`, `serial:PORT`, `qemu:` and cortex-m4, cortex-m7 or cortex-m55,"
+    " `vela:` and an Ethos-U as vela writes it. Repeatable.  [default: host]",
 )
 @click.option("--runtime", "runtimes", multiple=True, metavar="NAME", help="host, ssh: only this one. May be repeated.")
 @click.option("--runs", type=click.IntRange(min=1), default=200, show_default=True, help="host, ssh: timed runs.")
@@ -74,6 +74,8 @@ def command(
     flash and RAM of both, and the scenes; every level and logit is compared with the numpy reference.
 
     For serial: targets a board that runs this model's firmware (examples/firmware) counts the cycles of its core.
+
+    native-c runs the model's C on this machine, its integers under the sanitisers, its time without.
 
     tflm runs the model in TensorFlow Lite for Microcontrollers on this machine, for its arena and its integers. vela:
     asks Arm's compiler for an estimate; it executes nothing.
@@ -142,6 +144,13 @@ def command(
 
         documents.append(bench_boards(models, wanted["serial"], clips=clips, baud=baud))
         blocks += board_blocks(documents[-1], all_layers)
+    if "native-c" in wanted:
+        from edgeasc.bench.native_c import bench_native_c
+        from edgeasc.cli.bench_pages import native_blocks
+        from edgeasc.export.c.choice import parse_optimise
+
+        documents.append(bench_native_c(models, clips=clips, optimise=parse_optimise(optimise), ram=most))
+        blocks += native_blocks(documents[-1])
     if "tflm" in wanted:
         from edgeasc.bench.tflm import bench_tflm
         from edgeasc.cli.bench_pages import arena_blocks

@@ -55,6 +55,22 @@ def conditions_line(conditions: Document) -> str:
     return f"{heat}, {_SLOWED[conditions['throttled']]}"
 
 
+def native_blocks(document: Document) -> list[Block]:
+    """Our C on this machine, one row per model: arena, integers, sanitisers, time."""
+    rows = []
+    for row in document["results"]:
+        if "error" in row:
+            rows.append((row["path"], "", "", "", "", row["error"]))
+            continue
+        equal = "no graph to compare" if row["equal"] is None else f"{row['equal']}/{row['clips']}"
+        checks = "address, undefined" if row["sanitised"] else "none here"
+        arena, time = f"{row['arena_bytes']:,}", f"{row['median_us'] / 1000:.3f}"
+        rows.append((row["path"], row["version"], arena, time, checks, equal))
+    headings = ("model", "compiler", ">arena B", ">host ms", "sanitisers", "equal to the reference")
+    title = "Generated C on this machine: integers under the sanitisers, time without them"
+    return [Table(headings, rows, title)]
+
+
 def arena_blocks(document: Document) -> list[Block]:
     """TFLM, one row per model: its arena, its integers, and this machine's time."""
     rows = []
