@@ -135,7 +135,7 @@ payloads = st.one_of(
 frames = st.builds(Frame, kinds, st.integers(0, 255), payloads)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(frames, max_size=30))
 def test_every_whole_frame_gets_one_answer_of_its_number(server, questions):
     answers = talk(server, b"".join(question.encode() for question in questions))
@@ -145,7 +145,7 @@ def test_every_whole_frame_gets_one_answer_of_its_number(server, questions):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=40), frames.map(Frame.encode), frames.map(lambda f: f.encode()[:-3]))))
 def test_no_stream_of_bytes_leads_it_astray_and_zeros_bring_it_back(server, parts):
     hello = Frame(HELLO, 200, b"abcd")
