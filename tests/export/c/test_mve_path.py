@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from one_op import random_conv, random_int8
+from one_op import graph_of, random_conv, random_int8, tensor
 
 from edgeasc.bench.mcu.emulate import bench_emulated
 from edgeasc.export.c.bundle import bundle
 from edgeasc.export.c.sparse import store
+from edgeasc.graph.model import Add, Mul, Sub
 from edgeasc.graph.reference import run
 from edgeasc.runtime.artefact import c_artefact
 
@@ -66,3 +67,18 @@ def test_helium_takes_fewer_instructions_than_dsp(monkeypatch, storage):
     text = c_artefact(bundle(graph))
     on_dsp, _ = bench_emulated(text, "cortex-m7", values)
     assert 2 * check(graph, values)["instructions"] < on_dsp["instructions"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "other", "form"),
+    [
+        (Add, (5, 3, 13), "int8"), (Add, (5, 1, 13), "island"), (Sub, (1, 3, 1), "int8"), (Mul, (5, 3, 13), "island"),
+        (Mul, (1, 3, 1), "int8"), (Mul, (1, 1, 1), "int8"),
+    ],
+)  # fmt: skip
+def test_sums_and_products_in_vectors_equal_the_reference(kind, other, form):
+    rng = np.random.default_rng(21)
+    second = tensor("b", (1, *other), 0.023, -17, random_int8(rng, *other))
+    source, result = tensor("a", (1, 5, 3, 13), 0.11, 5), tensor("y", (1, 5, 3, 13), 0.07, 3)
+    graph = graph_of(kind("node", ("a", "b"), "y"), source, second, result, form=form)
+    check(graph, random_int8(rng, 12, 5, 3, 13))

@@ -23,6 +23,13 @@ static inline void ea_four_pairs(uint32_t x, uint32_t y, int32_t a, int32_t b, i
 static void ea_both(const int8_t *x, const int8_t *y, const ea_weighting *k, int8_t *output, int32_t count)
 {
     const int32_t a = k->a, b = k->b, offset = k->offset;
+#if EA_MVE
+    const int32x4_t all_a = vdupq_n_s32(a), all_b = vdupq_n_s32(b);
+    for (; count >= EA_LANES; count -= EA_LANES, x += EA_LANES, y += EA_LANES, output += EA_LANES) {
+        const int32x4_t part = ea_vector_part(vldrbq_s32(x), all_a), other = ea_vector_part(vldrbq_s32(y), all_b);
+        vstrbq_s32(output, ea_vector_one(vaddq_n_s32(vaddq_s32(part, other), offset)));
+    }
+#endif
 #if EA_DSP
     for (; count >= 8; count -= 8, x += 8, y += 8, output += 8) {
         ea_four_pairs(ea_load4(x), ea_load4(y), a, b, offset, output);

@@ -3,7 +3,7 @@
 #ifndef EA_STRIPS_H
 #define EA_STRIPS_H
 
-#include "ea_kernels.h"
+#include "ea_mve.h"
 
 enum { STRIP = 4 };
 
@@ -38,9 +38,39 @@ static inline void ea_four(uint32_t x, int32_t a, int32_t o0, int32_t o1, int32_
 }
 #endif
 
+#if EA_MVE
+/* Four values times `a >> 8`. */
+static inline int32x4_t ea_vector_part(int32x4_t x, int32x4_t a)
+{
+    return vmulhq_s32(vshlq_n_s32(x, 24), a);
+}
+
+/* Four values of ea_one, in the lowest byte of their lanes. */
+static inline int32x4_t ea_vector_one(int32x4_t scaled)
+{
+    const int32x4_t r = vshrq_n_s32(scaled, POINT);
+    const int16x8_t half = vqmovnbq_s32(vreinterpretq_s16_s32(r), r);
+    return vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s16(half), half));
+}
+#endif
+
 /* One row with one offset. */
 static inline void ea_line(const int8_t *x, int32_t a, int32_t offset, int8_t *output, int32_t count)
 {
+#if EA_MVE
+    const int32x4_t all = vdupq_n_s32(a);
+    for (; count >= 2 * EA_LANES; count -= 2 * EA_LANES, x += 2 * EA_LANES, output += 2 * EA_LANES) {
+        const int32x4_t low = ea_vector_part(vldrbq_s32(x), all), high = ea_vector_part(vldrbq_s32(x + EA_LANES), all);
+        vstrbq_s32(output, ea_vector_one(vaddq_n_s32(low, offset)));
+        vstrbq_s32(output + EA_LANES, ea_vector_one(vaddq_n_s32(high, offset)));
+    }
+    for (; count > 0; count -= EA_LANES, x += EA_LANES, output += EA_LANES) {
+        const mve_pred16_t lanes = vctp32q((uint32_t)count);
+        const int32x4_t part = ea_vector_part(vldrbq_z_s32(x, lanes), all);
+        vstrbq_p_s32(output, ea_vector_one(vaddq_n_s32(part, offset)), lanes);
+    }
+    return;
+#endif
 #if EA_DSP
     for (; count >= 8; count -= 8, x += 8, output += 8) {
         ea_four(ea_load4(x), a, offset, offset, offset, offset, output);
@@ -70,7 +100,11 @@ static inline void ea_strip(const int8_t *x, int32_t stride, int32_t rows, int c
     else if (columns == 3)
         ea_columns(x, stride, rows, 3, a, offsets, output);
     else
-#if EA_DSP
+#if EA_MVE
+        for (const int32x4_t o = vldrwq_s32(offsets), all = vdupq_n_s32(a); rows > 0;
+             rows--, x += stride, output += stride)
+            vstrbq_s32(output, ea_vector_one(vaddq_s32(ea_vector_part(vldrbq_s32(x), all), o)));
+#elif EA_DSP
         for (const int32_t o0 = offsets[0], o1 = offsets[1], o2 = offsets[2], o3 = offsets[3]; rows > 0;
              rows--, x += stride, output += stride)
             ea_four(ea_load4(x), a, o0, o1, o2, o3, output);
