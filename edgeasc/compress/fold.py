@@ -175,7 +175,7 @@ class _Folder:
         else:
             weight = weight * factor.view(-1, 1, 1, 1)
         last, relu = self.fused_relu(node)
-        self.emit(last, ConvStep(name, inputs, conv, weight, offset, gain, relu=relu, without_bias=False))
+        self.emit(last, ConvStep(name, inputs, conv, weight, offset, gain, relu=relu, without_bias=False, is_norm=True))
 
     def add(self, node: fx.Node, name: str, module: nn.Module, inputs: tuple[str, ...]) -> None:
         last, relu = self.fused_relu(node)

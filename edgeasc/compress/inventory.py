@@ -34,10 +34,12 @@ def costs_of(network: nn.Module, rule: str, form: Form) -> Costs:
     if rule == "deployed":
         steps = fold_network(copy.deepcopy(network).eval(), form)
         convs = [step for step in steps if isinstance(step, ConvStep) and step.offset.requires_grad]
-        biases = sum(step.offset.numel() for step in convs if step.gain is None)
-        offsets = sum(step.offset.numel() for step in convs if step.gain is not None)
-        name = f"{biases:,} biases at 32 bits"
-        return Costs(rule, total, len(weights), BIAS_BYTES * biases, name, offsets=offsets, offset_bytes=BIAS_BYTES)
+        biases = sum(step.offset.numel() for step in convs if not step.is_banded)
+        offsets = sum(step.offset.numel() for step in convs if step.is_banded)
+        taps = sum(step.weight.numel() for step in convs if step.is_norm)
+        name = f"{biases:,} biases at 32 bits" + (f" and {taps:,} weights of norms" if taps else "")
+        fixed = BIAS_BYTES * biases + taps
+        return Costs(rule, total, len(weights), fixed, name, offsets=offsets, offset_bytes=BIAS_BYTES)
     if rule == "qti-report":
         others = sum(parameter.numel() for parameter in network.parameters()) - total
         return Costs(rule, total, len(weights), 2 * others, f"{others:,} other parameters at 16 bits")

@@ -173,7 +173,7 @@ class QuantNet(nn.Module):
 
     def keep_offsets(self, keep: int) -> None:
         """Set all but `keep` of the sub-band biases to zero, the least audible first; all of them: no change."""
-        banded = {s.name: s for s in self.ordered() if isinstance(s, ConvStep) and s.gain is not None}
+        banded = {s.name: s for s in self.ordered() if isinstance(s, ConvStep) and s.is_banded}
         if keep >= sum(step.offset.numel() for step in banded.values()):
             return
         offsets = {name: step.offset * step.offset_mask for name, step in banded.items()}

@@ -104,6 +104,7 @@ class ConvStep(Step):
         offset: [C_out], or [C_out, bands] with gains.
         gain: [C_out, bands] or None.
         without_bias: the layer has neither bias nor norm: its offset stays zero and is not trained.
+        is_norm: a norm that no convolution swallowed: one tap per channel; pruning leaves it and its offsets alone.
     """
 
     def __init__(
@@ -117,8 +118,10 @@ class ConvStep(Step):
         *,
         relu: bool,
         without_bias: bool,
+        is_norm: bool = False,
     ) -> None:
         super().__init__(name, inputs)
+        self.is_norm = is_norm
         self.stride, self.padding, self.dilation = _two(conv.stride), _two(conv.padding), _two(conv.dilation)
         self.groups, self.relu = conv.groups, relu
         self.weight = nn.Parameter(weight)
@@ -128,6 +131,11 @@ class ConvStep(Step):
         self.register_buffer("mask", (weight != 0).to(weight.dtype))
         self.offset_mask: Tensor
         self.register_buffer("offset_mask", torch.ones_like(offset))
+
+    @property
+    def is_banded(self) -> bool:
+        """Whether it has sub-band biases, of which a budget may take some."""
+        return self.gain is not None and not self.is_norm
 
     def forward(self, x: Tensor) -> Tensor:
         return self.affine(x, self.weight * self.mask, self.offset * self.offset_mask)

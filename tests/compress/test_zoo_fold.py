@@ -1,4 +1,4 @@
-"""The networks beside BC-ResNet-Mod through folding, the grid and the integer graph: every runtime computes the same."""
+"""Networks beside BC-ResNet-Mod through folding, the grid and the integer graph: every runtime computes the same."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 import edgeasc
 from edgeasc.compress.fold import fold_network
+from edgeasc.compress.inventory import costs_of
 from edgeasc.compress.quantnet import QuantNet, running
 from edgeasc.compress.steps import AvgPoolStep, ConvStep
 from edgeasc.export.c.bundle import bundle
 from edgeasc.export.tflite import tflite_bytes
+from edgeasc.graph.count import count
 from edgeasc.graph.model import Conv, IntegerGraph
 from edgeasc.graph.onnx_read import read_onnx
 from edgeasc.graph.onnx_write import onnx_bytes
@@ -126,6 +128,23 @@ def test_the_norm_over_mels_is_one_tap_with_a_band_for_every_mel() -> None:
     net.observe([features(8, 1)])
     first = net.freeze().nodes[0]
     assert isinstance(first, Conv) and first.bands == 64 and first.weight.shape == (1, 1, 1, 1)
+
+
+def test_the_solver_knows_the_bytes_of_the_deployed_network(
+    pair: tuple[nn.Module, QuantNet], graph: IntegerGraph
+) -> None:
+    """Nothing pruned: at least those that are not zero, at most those that are stored."""
+    costs = costs_of(pair[0], "deployed", "int8")
+    counts = count(graph)
+    assert counts.nonzero_bytes <= costs.total(costs.weights, costs.offsets) <= counts.stored_bytes
+
+
+def test_the_norm_over_mels_keeps_its_offsets_under_any_budget() -> None:
+    net = QuantNet(lively("cnn6"), "int8", SHAPE).eval()
+    net.observe([features(8, 1)])
+    net.keep_offsets(0)
+    first = next(step for step in net.ordered() if isinstance(step, ConvStep))
+    assert first.is_norm and bool(first.offset_mask.all())
 
 
 def test_another_length_of_clip_keeps_weights_and_grids(pair: tuple[nn.Module, QuantNet]) -> None:
