@@ -117,9 +117,10 @@ def test_bands_that_do_not_divide_the_frequencies_are_named() -> None:
 
 
 def test_a_network_without_an_8_bit_form_tells_its_weights_and_why_no_more() -> None:
-    model = audit_recipe("bcresnet-8", arena=False).report.models[0]
+    settings = ("model.options.norm='global-freqnorm'",)
+    model = audit_recipe("bcresnet-mod-1", settings, arena=False).report.models[0]
     assert model.parameters.total > 0 and not model.has_operators
-    assert any("head.flatten" in note for note in model.notes)
+    assert any("norm0" in note for note in model.notes)
 
 
 def test_an_unknown_recipe_is_refused_with_the_nearest() -> None:
