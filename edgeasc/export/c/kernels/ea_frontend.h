@@ -8,6 +8,18 @@
 
 #include <stdint.h>
 
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !defined(EA_PLAIN)
+#define EA_FRONTEND_DSP 1
+#else
+#define EA_FRONTEND_DSP 0
+#endif
+
+#if defined(__ARM_FEATURE_MVE) && !defined(EA_PLAIN)
+#define EA_FRONTEND_MVE 1
+#else
+#define EA_FRONTEND_MVE 0
+#endif
+
 /* Constants of one front end. `window` holds the rising half of the window times 2^16, `cosine` a quarter of a cosine
  * times 2^31 - 1, `logarithm` ln(1 + i / 64) times 2^24; `bins`, `slope` and `lean` have one value more than there are
  * mels: segments between the corners of the filters. */
@@ -43,7 +55,7 @@ int ea_argmax(const int8_t *values, int count);
 
 static inline uint32_t ea_reversed(uint32_t word)
 {
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if EA_FRONTEND_DSP
     uint32_t result;
     __asm__("rbit %0, %1" : "=r"(result) : "r"(word));
     return result;

@@ -3,6 +3,10 @@
  * halved. Where fours do not go in, a stage by twos comes first. */
 #include "ea_frontend.h"
 
+#if EA_FRONTEND_MVE
+#include <arm_mve.h>
+#endif
+
 typedef struct {
     int32_t real;
     int32_t imag;
@@ -16,7 +20,7 @@ typedef struct {
 /* (a * b + 2^31) >> 32, and the same added to or taken from a sum: one instruction each where there is DSP. */
 static inline int32_t ea_half(int32_t a, int32_t b)
 {
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if EA_FRONTEND_DSP
     int32_t result;
     __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
     return result;
@@ -27,7 +31,7 @@ static inline int32_t ea_half(int32_t a, int32_t b)
 
 static inline int32_t ea_plus_half(int32_t sum, int32_t a, int32_t b)
 {
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if EA_FRONTEND_DSP
     int32_t result;
     __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
     return result;
@@ -38,7 +42,7 @@ static inline int32_t ea_plus_half(int32_t sum, int32_t a, int32_t b)
 
 static inline int32_t ea_less_half(int32_t sum, int32_t a, int32_t b)
 {
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if EA_FRONTEND_DSP
     int32_t result;
     __asm__("smmlsr %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
     return result;
@@ -49,7 +53,7 @@ static inline int32_t ea_less_half(int32_t sum, int32_t a, int32_t b)
 
 static inline ea_complex ea_load(const ea_complex *place)
 {
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if EA_FRONTEND_DSP
     ea_complex value;
     __asm__("ldrd %0, %1, %2" : "=r"(value.real), "=r"(value.imag) : "Q"(*place));
     return value;
@@ -60,23 +64,11 @@ static inline ea_complex ea_load(const ea_complex *place)
 
 static inline void ea_store(ea_complex *place, int32_t real, int32_t imag)
 {
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if EA_FRONTEND_DSP
     __asm__("strd %1, %2, %0" : "=Q"(*place) : "r"(real), "r"(imag));
 #else
     place->real = real;
     place->imag = imag;
-#endif
-}
-
-/* From a place with a constant offset, as on the stack. */
-static inline ea_turn ea_load_turn(const ea_turn *place)
-{
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-    ea_turn turn;
-    __asm__("ldrd %0, %1, %2" : "=r"(turn.cos), "=r"(turn.sin) : "m"(*place));
-    return turn;
-#else
-    return *place;
 #endif
 }
 
@@ -128,6 +120,68 @@ static void ea_radix2(ea_complex *data, int half, int filled, const int32_t *cos
     }
 }
 
+#if EA_FRONTEND_MVE
+/* Half of (real + i imag)(cos - i sin), four at once; `less` is minus the sine. */
+static inline int32x4x2_t ea_turned4(int32x4_t real, int32x4_t imag, const int32_t *cos, const int32_t *sin,
+                                     const int32_t *less)
+{
+    const int32x4_t c = vldrwq_s32(cos);
+    const int32x4x2_t turned = {{vaddq_s32(vrmulhq_s32(c, real), vrmulhq_s32(vldrwq_s32(sin), imag)),
+                                 vaddq_s32(vrmulhq_s32(c, imag), vrmulhq_s32(vldrwq_s32(less), real))}};
+    return turned;
+}
+
+/* Twiddles of four neighbours, `apart` parts of a turn each from the last. Not inlined: gcc 12 makes a mess of it. */
+static __attribute__((noinline)) void ea_turns4(const int32_t *cosine, int quarter, int index, int apart, int32_t *cos,
+                                                int32_t *sin, int32_t *less)
+{
+    for (int lane = 0; lane < 4; lane++, index += apart) {
+        const ea_turn turn = ea_turn_of(cosine, quarter, index);
+        cos[lane] = turn.cos;
+        sin[lane] = turn.sin;
+        less[lane] = -turn.sin;
+    }
+}
+
+/* One stage on blocks of `size` values, at least 16: four neighbours at once. */
+static void ea_radix4(ea_complex *data, int half, int size, const int32_t *cosine)
+{
+    const int blocks = half / size, step = 2 * blocks, apart = size / 4;
+    for (int n = 0; n < apart; n += 4) {
+        int32_t cos[3][4], sin[3][4], less[3][4];
+        for (int i = 0; i < 3; i++)
+            ea_turns4(cosine, half / 2, (i + 1) * n * step, (i + 1) * step, cos[i], sin[i], less[i]);
+        int32_t *a = &data[n].real, *b = a + 2 * apart, *c = b + 2 * apart, *d = c + 2 * apart;
+        for (int left = blocks; left > 0; left--, a += 2 * size, b += 2 * size, c += 2 * size, d += 2 * size) {
+            const int32x4x2_t p = vld2q_s32(a), r = vld2q_s32(c), q = vld2q_s32(b), s = vld2q_s32(d);
+            const int32x4_t even_r = vaddq_s32(p.val[0], r.val[0]), even_i = vaddq_s32(p.val[1], r.val[1]);
+            const int32x4_t left_r = vsubq_s32(p.val[0], r.val[0]), left_i = vsubq_s32(p.val[1], r.val[1]);
+            const int32x4_t odd_r = vaddq_s32(q.val[0], s.val[0]), odd_i = vaddq_s32(q.val[1], s.val[1]);
+            const int32x4_t right_r = vsubq_s32(q.val[0], s.val[0]), right_i = vsubq_s32(q.val[1], s.val[1]);
+            const int32x4x2_t sum = {
+                {vshrq_n_s32(vaddq_s32(even_r, odd_r), 1), vshrq_n_s32(vaddq_s32(even_i, odd_i), 1)}};
+            vst2q_s32(a, sum);
+            vst2q_s32(b, ea_turned4(vsubq_s32(even_r, odd_r), vsubq_s32(even_i, odd_i), cos[1], sin[1], less[1]));
+            vst2q_s32(c, ea_turned4(vaddq_s32(left_r, right_i), vsubq_s32(left_i, right_r), cos[0], sin[0], less[0]));
+            vst2q_s32(d, ea_turned4(vsubq_s32(left_r, right_i), vaddq_s32(left_i, right_r), cos[2], sin[2], less[2]));
+            /* Or gcc 12 adds the step in the store itself, which the instruction cannot. */
+            __asm__("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d));
+        }
+    }
+}
+#else
+/* From a place with a constant offset, as on the stack. */
+static inline ea_turn ea_load_turn(const ea_turn *place)
+{
+#if EA_FRONTEND_DSP
+    ea_turn turn;
+    __asm__("ldrd %0, %1, %2" : "=r"(turn.cos), "=r"(turn.sin) : "m"(*place));
+    return turn;
+#else
+    return *place;
+#endif
+}
+
 /* One stage on blocks of `size` values. */
 static void ea_radix4(ea_complex *data, int half, int size, const int32_t *cosine)
 {
@@ -152,6 +206,8 @@ static void ea_radix4(ea_complex *data, int half, int size, const int32_t *cosin
         }
     }
 }
+
+#endif
 
 /* The last stage, on blocks of four: no twiddles, and not halved. */
 static void ea_last(ea_complex *data, int half)
