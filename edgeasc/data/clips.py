@@ -19,6 +19,8 @@ from edgeasc.errors import BadInput
 from edgeasc.files import read_bytes, sha256
 from edgeasc.specs import nearest
 
+BUILT_IN = "built-in scenes"  # the name of the data set that comes with edgeasc
+
 
 @dataclass(frozen=True)
 class Clip:

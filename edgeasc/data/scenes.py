@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
 from edgeasc.data import scene_sounds as sounds
-from edgeasc.data.clips import Clip, Dataset
+from edgeasc.data.clips import BUILT_IN, Clip, Dataset
 from edgeasc.data.scene_devices import BY_NAME, recorded
 from edgeasc.data.scene_sounds import N_SAMPLES, SAMPLE_RATE, TIME, Signal
 from edgeasc.errors import UsageError
@@ -183,7 +183,7 @@ _SOUNDS = tuple(sorted({name for scene in SCENES.values() for name in scene.leve
 def built_in_scenes(seed: int = 0) -> Dataset:
     """The built-in scenes as a data set of 2,000 training and 900 test clips of 2 s, labels sorted by name."""
     clips = tuple(_train_clips()) + tuple(_test_clips())
-    return Dataset("built-in scenes", LABELS, clips, SceneSource(seed), (f"built-in scenes, seed {seed}",))
+    return Dataset(BUILT_IN, LABELS, clips, SceneSource(seed), (f"built-in scenes, seed {seed}",))
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,14 @@ def test_an_impossible_budget_is_refused_before_training(
     assert (code, "smallest possible" in err, out.exists()) == (1, True, False)
 
 
+def test_compressing_without_the_recordings_of_the_run_asks_for_them(
+    line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, error = call(capsys, "compress", line / "float", "--budget", "1KiB", "--out", tmp_path / "small")
+    assert (code, (tmp_path / "small").exists()) == (2, False)
+    assert "--data" in error and "say where these recordings are" in error
+
+
 def test_demo_does_the_whole_job_and_goes_on_where_it_stopped(
     recordings: Path, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
