@@ -55,13 +55,13 @@ def test_every_board_s_files_are_there_and_tested_here():
 
 @pytest.mark.parametrize("board", MACHINES)
 def test_a_board_on_a_serial_line_equals_the_reference(network, board):
-    done = build(network, board, OPTIMISE="-O1", BUILD=str(network / board / "small"))
+    done = build(network, board, OPTIMISE="-Os", BUILD=str(network / board / "small"))
     assert done.returncode == 0 and done.stderr == "", done.stderr
     with emulated(network / board / "small" / "firmware.elf", MACHINES[board]) as line:
         document = bench_boards([network / "model.onnx"], [line], clips=2)
     (row,) = document["results"]
     assert document["exit_code"] == 0 and row["equal"] == 2 and row["board"] == board
-    assert row["origin"] == "emulated" and row["counter"] == "SysTick" and 64 < row["stack_bytes"] < 4096
+    assert row["origin"] == "emulated" and row["counter"] == "SysTick" and 64 < row["stack_bytes"] < 8192
 
 
 def test_both_ways_to_count_agree(network, m4):

@@ -1,5 +1,6 @@
 """Boards that answer, and boards that misbehave: each in bounded time, in one line, with its exit code."""
 
+import contextlib
 import os
 import struct
 import time
@@ -8,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_board import FakeBoard, answering, broken, pseudo_terminal
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edgeasc.bench.mcu.frames import Frame
+from edgeasc.bench.mcu.frames import LARGEST, Frame, FrameReader
 from edgeasc.bench.mcu.serial_bench import bench_boards
-from edgeasc.bench.mcu.serial_link import FAILED, FEED, HELLO, READ, RUN
+from edgeasc.bench.mcu.serial_link import ANSWER, FAILED, FEED, HELLO, READ, RUN, SerialLink
 from edgeasc.cli import main
-from edgeasc.errors import MissingDependency
+from edgeasc.errors import EdgeascError, MissingDependency
 from edgeasc.export.c.bundle import bundle, write_bundle
 from edgeasc.export.dummy import dummy_graph
 from edgeasc.graph.onnx_write import onnx_bytes
@@ -206,6 +209,47 @@ def test_a_build_from_strangers_is_shown_as_plain_text(model):
 def test_firmware_of_another_protocol_is_3(model):
     row, code = ask(model, answering(FakeBoard(dummy_graph(), protocol=7)))
     assert code == 3 and "speaks protocol 7, this edgeasc 1" in row["error"]
+
+
+class Answering:
+    """A line without a terminal: answers every question at once with bytes of the test's own."""
+
+    def __init__(self, answers) -> None:
+        self._answers, self._reader, self._waiting = list(answers), FrameReader(), b""
+
+    def write(self, data: bytes) -> None:
+        for question in self._reader.push(data):
+            payload = self._answers.pop(0) if self._answers else b""
+            nonce = question.payload if question.type == HELLO else b""
+            self._waiting += Frame(question.type | ANSWER, question.sequence, (nonce + payload)[:LARGEST]).encode()
+
+    def read(self, size: int = 1) -> bytes:
+        data, self._waiting = self._waiting[:size], self._waiting[size:]
+        return data
+
+    def close(self) -> None:
+        pass
+
+
+believable = st.builds(
+    lambda numbers, texts: struct.pack("<BBHIIIIIII", 1, *numbers) + b"\0".join(texts) + b"\0",
+    st.tuples(st.integers(0, 3), st.integers(0, 65535), *(st.integers(0, 2**32 - 1),) * 7),
+    st.lists(st.binary(max_size=40).map(lambda text: text.replace(b"\0", b"")), min_size=2, max_size=4),
+)
+
+
+@given(st.lists(st.one_of(st.binary(max_size=LARGEST), believable), min_size=1, max_size=12))
+def test_whatever_a_board_says_is_believed_or_refused_by_name(answers):
+    link = SerialLink(Answering(answers), "there", answer_seconds=0.05, run_seconds=0.05)
+    for question in (
+        link.hello,
+        link.run,
+        lambda: link.read(0, 700),
+        link.decide,
+        lambda: link.hear(np.zeros(9, "i2")),
+    ):
+        with contextlib.suppress(EdgeascError):
+            question()
 
 
 class Stuck:

@@ -226,7 +226,7 @@ def _readme(bundle: Bundle, what: str, use: str) -> str:
 
 {use}
 Constants take {facts["constant_bytes"]:,} bytes of flash, the kernels some kilobytes more; working memory is
-{facts["arena_bytes"]:,} bytes, which the caller places.
+{facts["arena_bytes"]:,} bytes, which the caller places, beside a stack of 4 to 7 kB, as the compiler has it.
 {stream}
 Written by edgeasc {edgeasc.__version__}. 0BSD OR Apache-2.0.
 """
