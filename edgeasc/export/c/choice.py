@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import UsageError
 from edgeasc.export.c.program import Storage
-from edgeasc.export.c.sparse import Stored, storages
+from edgeasc.export.c.sparse import Stored, storages, store
 from edgeasc.specs import nearest
 
 Optimise = Literal["size", "speed", "balanced", "dense"]
@@ -29,6 +29,11 @@ COSTS: dict[Storage, tuple[float, float, float, float]] = {
     "nibble": (161.6, 81.5, 18.27, 16.3),
     "bitmap": (155.0, 76.4, 19.13, 17.6),
 }
+
+# Of a convolution of more than one tap, per output value: instructions, and those per four taps or per pair. Counted on
+# a stem of 160 channels.
+WINDOW = {"dense": (14.0, 3.4), "delta8": (12.0, 2.3)}
+MOST_TAPS = 256  # as in conv_delta8.c
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,21 @@ def choose(weights: NDArray[np.int8], pixels: Pixels, how: Optimise | Storage) -
     return min(
         found, key=lambda stored: stored.bytes / dense.bytes + cost[stored.storage] / cost[dense.storage]
     )  # fmt: skip
+
+
+def choose_window(weights: NDArray[np.int8], how: Optimise | Storage) -> Stored:
+    """The storage for a convolution of more than one tap, `weights` [c_out, taps]: dense or delta8.
+
+    It depends on the weights alone, so that a layer's strips agree about it.
+    """
+    dense, pairs = store(weights, "dense"), store(weights, "delta8")
+    if how in ("dense", "delta8"):
+        return pairs if how == "delta8" else dense
+    cost = WINDOW["dense"][0] + WINDOW["dense"][1] * -(-weights.shape[1] // 4)
+    cost_pairs = WINDOW["delta8"][0] + WINDOW["delta8"][1] * pairs.steps / len(weights)
+    slower, larger = cost_pairs / cost, pairs.bytes / dense.bytes
+    better = {"size": larger < 1, "speed": slower < 1}.get(how, slower + larger < 2)
+    return pairs if better and weights.shape[1] <= MOST_TAPS else dense
 
 
 def instructions(stored: Stored, weights: NDArray[np.int8], pixels: Pixels) -> float:

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
 from edgeasc.export.c import fixed_point
-from edgeasc.export.c.choice import DEFAULT, Optimise, Pixels, choose
+from edgeasc.export.c.choice import DEFAULT, Optimise, Pixels, choose, choose_window
 from edgeasc.export.c.extent import Strided, shape3
 from edgeasc.export.c.fixed_point import Weighting
 from edgeasc.export.c.program import Array, CType, Port, Program, Step, Storage
 from edgeasc.export.c.requant import pack_requant
+from edgeasc.export.c.sparse import Stored
 from edgeasc.graph.count import macs
 from edgeasc.graph.kernels import conv, elementwise, reduce, resnorm, unary
 from edgeasc.graph.kernels.arrays import INT8_MIN, INT32_MAX
@@ -135,6 +136,9 @@ def _conv(node: Conv, graph: IntegerGraph, name: str, how: Optimise | Storage = 
         raise BadInput("C export", f"{node.name}: {node.groups} groups; C has dense and depth-wise convolutions")
     if kernel == (1, 1) and plain:
         return _pointwise(node, graph, name, parameters, how)
+    stored = choose_window(node.weight.reshape(len(node.weight), -1), how)
+    if stored.storage == "delta8":
+        return _pruned_window(node, graph, name, parameters, stored)
     return _windowed(node, graph, name, parameters, "conv", "ea_conv")
 
 
@@ -169,10 +173,7 @@ def _pointwise(
 ) -> Step:
     source, output = _one(node, graph)
     weights = node.weight[:, :, 0, 0]
-    sums = weights.astype(np.int64).sum(axis=1)
-    bias = parameters.bias - source.zero_point * parameters.sign * sums
-    if np.abs(bias).max(initial=0) > INT32_MAX:
-        raise BadInput("C export", f"{node.name}: a bias with the input's zero point in it leaves int32")
+    bias = _whole_bias(node, source, parameters)
     requant, record = _requant(node, source, name, parameters, bias)
     _, f, t = shape3(output)
     stored = choose(weights, Pixels(f * t, parameters.multiplier.shape[0]), how)
@@ -188,15 +189,37 @@ def _pointwise(
     return replace(step, index_bytes=stored.index_bytes)
 
 
+def _whole_bias(node: Conv, source: QTensor, parameters: conv.ConvParameters) -> NDArray[np.int64]:
+    """The bias with the input's zero point in it, for kernels that sum over inputs as they are."""
+    sums = node.weight.astype(np.int64).sum(axis=(1, 2, 3))
+    bias: NDArray[np.int64] = parameters.bias - source.zero_point * parameters.sign * sums
+    if np.abs(bias).max(initial=0) > INT32_MAX:
+        raise BadInput("C export", f"{node.name}: a bias with the input's zero point in it leaves int32")
+    return bias
+
+
+def _pruned_window(node: Conv, graph: IntegerGraph, name: str, parameters: conv.ConvParameters, stored: Stored) -> Step:
+    source, output = _one(node, graph)
+    requant, record = _requant(node, source, name, parameters, _whole_bias(node, source, parameters))
+    index = _array(f"i_{name}", "uint8_t", stored.index, "weights")
+    numbers = f"{_shape(source)}, {source.zero_point}, {index.name}, {_window(node)}"
+    call = f"@0, {numbers}, &r_{name}, @out, {_shape(output)}"
+    step = _conv_step(node, graph, "conv_delta8", "ea_conv_delta8", call, [index, *requant], record, "delta8")
+    return replace(step, index_bytes=stored.index_bytes)
+
+
+def _window(node: Conv) -> str:
+    sizes = (*node.weight.shape[2:], *node.stride, *node.dilation, *node.padding[:2])
+    return f"(ea_window){{{', '.join(map(str, sizes))}}}"
+
+
 def _windowed(
     node: Conv, graph: IntegerGraph, name: str, parameters: conv.ConvParameters, kernel: str, function: str
 ) -> Step:
     source, output = _one(node, graph)
     requant, record = _requant(node, source, name, parameters, parameters.bias)
     weights = _array(f"w_{name}", "int8_t", node.weight, "weights")
-    sizes = (*node.weight.shape[2:], *node.stride, *node.dilation, *node.padding[:2])
-    window = f"(ea_window){{{', '.join(map(str, sizes))}}}"
-    call = f"@0, {_shape(source)}, {source.zero_point}, w_{name}, {window}, &r_{name}, @out, {_shape(output)}"
+    call = f"@0, {_shape(source)}, {source.zero_point}, w_{name}, {_window(node)}, &r_{name}, @out, {_shape(output)}"
     return _conv_step(node, graph, kernel, function, call, [weights, *requant], record, "dense")
 
 

@@ -155,3 +155,12 @@ def test_pruned_rows_at_every_remainder(on_dsp, shape):
     functions, found = on_dsp(graph, values)
     assert functions < {"ea_pointwise_delta8", "ea_pointwise_nibble", "ea_pointwise_bitmap"}
     assert np.array_equal(found, run(graph, values)[graph.output].reshape(4, -1))
+
+
+@pytest.mark.parametrize("shape", [(1, 17, 41), (3, 5, 9), (2, 2, 3)])
+def test_pruned_windows_at_every_remainder(on_dsp, shape):
+    rng = np.random.default_rng(shape[2])
+    graph = random_conv(rng, shape, 5, (5, 5), stride=(2, 2), padding=(2, 2, 2, 2))
+    (node,) = graph.nodes
+    node.weight[rng.random(node.weight.shape) < 0.8] = 0
+    check(on_dsp, graph, random_int8(rng, 4, *shape), "ea_conv_delta8")

@@ -214,6 +214,10 @@ static inline ea_span ea_inner(ea_window w, int frames, int columns)
 void ea_conv(const int8_t *input, ea_shape in, int32_t input_zero_point, const int8_t *weights, ea_window window,
              const ea_requant *requant, int8_t *output, ea_shape out);
 
+/* Weights as rows of pairs, the bias with the input's zero point in it: see conv_delta8.c. At most 256 a channel. */
+void ea_conv_delta8(const int8_t *input, ea_shape in, int32_t input_zero_point, const uint8_t *stream, ea_window window,
+                    const ea_requant *requant, int8_t *output, ea_shape out);
+
 /* Depth-wise: weights [c][kernel_f][kernel_t]. */
 void ea_depthwise(const int8_t *input, ea_shape in, int32_t input_zero_point, const int8_t *weights, ea_window window,
                   const ea_requant *requant, int8_t *output, ea_shape out);

@@ -199,6 +199,17 @@ static inline int32_t ea_blocks(const int8_t *input, int32_t plane, const uint8_
     return p;
 }
 
+/* Pixels of one band, from `start` to `end`. */
+static inline void ea_sparse_run(const int8_t *input, int32_t plane, const uint8_t *pairs, int count,
+                                 const ea_ending *ending, int8_t *line, int32_t start, int32_t end)
+{
+    int32_t p = ea_blocks(input, plane, pairs, count, ending, line, start, end);
+    if (p < end && end - start >= EA_EIGHT) /* the last block computes some values again */
+        p = ea_blocks(input, plane, pairs, count, ending, line, end - EA_EIGHT, end);
+    for (; p < end; p++)
+        line[p] = ea_end(ea_walk_one(input + p, plane, pairs, count), ending);
+}
+
 /* All pixels of output channel `c`. */
 static inline void ea_sparse_channel(const int8_t *input, const uint8_t *pairs, int count, const ea_requant *requant,
                                      int c, int8_t *line, ea_shape out)
@@ -206,19 +217,7 @@ static inline void ea_sparse_channel(const int8_t *input, const uint8_t *pairs, 
     const int32_t plane = (int32_t)out.f * out.t, band = plane / requant->bands;
     for (int s = 0; s < requant->bands; s++) {
         const ea_ending ending = ea_ending_of(requant, s * out.c + c);
-        const int32_t end = (s + 1) * band;
-#if EA_MVE
-        ea_vector_ending vector;
-        if (band >= 4 * EA_LANES && ea_vector_of(&ending, &vector)) {
-            ea_vector_row(input + s * band, plane, pairs, pairs + 2 * count, &vector, line + s * band, band);
-            continue;
-        }
-#endif
-        int32_t p = ea_blocks(input, plane, pairs, count, &ending, line, s * band, end);
-        if (p < end && band >= EA_EIGHT) /* the last block computes some values again */
-            p = ea_blocks(input, plane, pairs, count, &ending, line, end - EA_EIGHT, end);
-        for (; p < end; p++)
-            line[p] = ea_end(ea_walk_one(input + p, plane, pairs, count), &ending);
+        ea_sparse_run(input, plane, pairs, count, &ending, line, s * band, (s + 1) * band);
     }
 }
 
