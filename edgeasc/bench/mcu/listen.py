@@ -203,7 +203,7 @@ def _row(
     samples: NDArray[np.int16],
 ) -> dict[str, Any]:  # fmt: skip
     spec, frames, scenes = stream.spec, len(heard.levels), len(heard.logits)
-    levels = IntegerFrontEnd(spec).levels(np.pad(samples, (0, spec.win_length + spec.hop_length)))[:, :frames].T
+    levels = IntegerFrontEnd(spec).levels(np.pad(samples, (0, frames * spec.hop_length)))[:, :frames].T
     equal_levels = int((levels == heard.levels).all(axis=1).sum())
     equal_logits = None if graph is None else equal_logits_of(graph, levels, heard.logits, stream.frames)
     times = {"scene_samples": stream.scene_samples, "frames": stream.frames}
