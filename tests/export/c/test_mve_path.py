@@ -1,4 +1,4 @@
-"""The Helium path gives the reference's integers on an emulated Cortex-M55, at rows of any length and both roundings."""
+"""The Helium path gives the reference's integers on an emulated Cortex-M55, at rows of any length, both roundings."""
 
 from dataclasses import replace
 
