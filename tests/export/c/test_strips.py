@@ -142,3 +142,25 @@ def test_c_in_strips_equals_the_reference_under_the_sanitisers(compiled, form):
     check_genuine(text)
     assert plan_of(text.facts) == plan and len(text.facts["layers"]) == len(graph.nodes)
     assert np.array_equal(compiled(graph, values, plan), run(graph, values)[graph.output].reshape(6, -1))
+
+
+def random_plan(graph, seed):
+    """Stretches from one end of the graph to the other, each as long and in as many strips as chance will have it."""
+    rng, plan, at = np.random.default_rng(seed), (), 0
+    while at < len(graph.nodes):
+        lengths = rng.permutation(np.arange(1, 24))
+        tries = [(Stretch(at, at + int(n), int(s)),) for n in lengths for s in rng.permutation([2, 4, 8, 16])]
+        more = next((more for more in tries if suitable(graph, (*plan, *more))), ())
+        plan, at = (*plan, *more), more[-1].end if more else at + 1
+    return plan
+
+
+@pytest.mark.slow
+@pytest.mark.needs("gcc")
+@pytest.mark.parametrize(("form", "seed"), [("int8", 0), ("island", 2)])
+def test_c_equals_the_reference_under_plans_by_chance(compiled, form, seed):
+    graph = bcresnet(form, shape=(1, 32, 19))
+    plan = random_plan(graph, seed)
+    assert len(plan) > 5
+    values = clips(graph, 4)
+    assert np.array_equal(compiled(graph, values, plan), run(graph, values)[graph.output].reshape(4, -1))
