@@ -14,12 +14,13 @@ from edgeasc.errors import CheckFailed
 from edgeasc.export.c.bundle import bundle
 from edgeasc.export.c.choice import DEFAULT, Pixels, choose
 from edgeasc.export.c.flash import code_bytes
+from edgeasc.export.c.lower import is_pointwise
 from edgeasc.graph.count import BIAS_BYTES
 from edgeasc.graph.model import Conv, IntegerGraph
 from edgeasc.sizes import format_size
 
 SHORT_BIAS_BYTES, SCALE_BYTES = 2, 4  # as depth-wise layers have them; the word of multiplier and shift
-SPARSE_KERNELS = ("pointwise_delta8.c", "pointwise_nibble.c", "pointwise_bitmap.c")
+SPARSE_KERNELS = ("pointwise_delta8.c", "pointwise_nibble.c", "pointwise_bitmap.c", "conv_delta8.c")
 STEPS = 10  # of bisection: a thousandth of the weights
 
 
@@ -45,10 +46,6 @@ def keep_for_flash(graph: IntegerGraph, limit: int) -> float:
     return low
 
 
-def _is_pointwise(node: Conv) -> bool:
-    return node.weight.shape[2:] == (1, 1) and not node.depthwise and node.stride == (1, 1)
-
-
 def _fixed_bytes(graph: IntegerGraph) -> int:
     """Everything but the weights of point-wise layers."""
     text = bundle(graph)
@@ -58,7 +55,7 @@ def _fixed_bytes(graph: IntegerGraph) -> int:
     for node in graph.nodes:
         if isinstance(node, Conv):
             total += node.scale.size * (SCALE_BYTES + (SHORT_BIAS_BYTES if node.depthwise else BIAS_BYTES))
-            total += 0 if _is_pointwise(node) else node.weight.size
+            total += 0 if is_pointwise(node) else node.weight.size
     return total
 
 
@@ -66,7 +63,7 @@ def _pointwise_bytes(graph: IntegerGraph, density: float) -> int:
     """Weights and their positions, zeros spread evenly."""
     total = 0
     for index, node in enumerate(graph.nodes):
-        if isinstance(node, Conv) and _is_pointwise(node):
+        if isinstance(node, Conv) and is_pointwise(node):
             kept = np.random.default_rng(index).random(node.weight.shape[:2]) < density
             pixels = Pixels(int(np.prod(graph[node.output].shape[2:])), node.scale.shape[0])
             total += choose(kept.astype(np.int8), pixels, DEFAULT).bytes

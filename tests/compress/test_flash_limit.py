@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from graph_builder import bcresnet
 
-from edgeasc.compress.flash import _fixed_bytes, _is_pointwise, _pointwise_bytes, keep_for_flash
+from edgeasc.compress.flash import _fixed_bytes, _pointwise_bytes, keep_for_flash
 from edgeasc.errors import CheckFailed
 from edgeasc.export.c.bundle import bundle
 from edgeasc.export.c.flash import code_bytes
+from edgeasc.export.c.lower import is_pointwise
 from edgeasc.graph.model import Conv
 
 
@@ -19,7 +20,7 @@ def flash_of(graph):
 def prune(graph, densities):
     """Zeros of every point-wise layer, at one of `densities` in turn."""
     rng = np.random.default_rng(3)
-    nodes = [node for node in graph.nodes if isinstance(node, Conv) and _is_pointwise(node)]
+    nodes = [node for node in graph.nodes if isinstance(node, Conv) and is_pointwise(node)]
     for index, node in enumerate(nodes):
         node.weight[rng.random(node.weight.shape) >= densities[index % len(densities)]] = 0
     return graph

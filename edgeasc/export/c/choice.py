@@ -8,19 +8,28 @@ which runs the kernels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeasc.errors import UsageError
+from edgeasc.export.c.flash import code_bytes
 from edgeasc.export.c.program import Storage
 from edgeasc.export.c.sparse import Stored, storages, store
 from edgeasc.specs import nearest
 
 Optimise = Literal["size", "speed", "balanced", "dense"]
 DEFAULT: Optimise = "balanced"
+KERNELS: dict[Storage, str] = {
+    "dense": "pointwise.c",
+    "delta8": "pointwise_delta8.c",
+    "nibble": "pointwise_nibble.c",
+    "bitmap": "pointwise_bitmap.c",
+}
 BLOCK = {"dense": 6, "delta8": 8, "nibble": 8, "bitmap": 8}  # pixels at once
 # Instructions per row and band, per block, per step of a block, and per byte of a layer.
 COSTS: dict[Storage, tuple[float, float, float, float]] = {
@@ -58,6 +67,23 @@ def parse_optimise(text: str) -> Optimise:
     if text not in names:
         raise UsageError("--optimise", f"{text!r} is not known{nearest(text, list(names))}; known: {', '.join(names)}")
     return text  # type: ignore[return-value]
+
+
+def smallest_together(layers: Sequence[NDArray[np.int8]]) -> list[Storage]:
+    """The storage of every layer [c_out, c_in] such that all of them and the code of the kernels take fewest bytes.
+
+    A storage that saves a few bytes in one layer is not worth a kernel of its own.
+    """
+    sizes = [{stored.storage: stored.bytes for stored in storages(weights)} for weights in layers]
+    best: tuple[int, list[Storage]] | None = None
+    for count in range(len(KERNELS)):
+        for sparse in combinations([name for name in KERNELS if name != "dense"], count):
+            chosen = [min((size, name) for name, size in each.items() if name in (*sparse, "dense")) for each in sizes]
+            names = [name for _, name in chosen]
+            total = sum(size for size, _ in chosen) + code_bytes({KERNELS[name] for name in names}, 0)
+            if best is None or total < best[0]:
+                best = total, names
+    return best[1] if best else []
 
 
 def choose(weights: NDArray[np.int8], pixels: Pixels, how: Optimise | Storage) -> Stored:

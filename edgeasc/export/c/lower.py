@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
 from edgeasc.export.c import fixed_point
-from edgeasc.export.c.choice import DEFAULT, Optimise, Pixels, choose, choose_window
+from edgeasc.export.c.choice import DEFAULT, Optimise, Pixels, choose, choose_window, smallest_together
 from edgeasc.export.c.extent import Strided, shape3
 from edgeasc.export.c.fixed_point import Weighting
 from edgeasc.export.c.program import Array, CType, Port, Program, Step, Storage
@@ -56,8 +56,9 @@ def lower(graph: IntegerGraph, optimise: Optimise = DEFAULT) -> Program:
     """
     for node in graph.nodes:
         check_window(node, "C export")
+    together = _smallest_together(graph) if optimise == "size" else {}
     steps = tuple(
-        replace(lower_layer(node, graph, layer_name(index, node), optimise), layer=index)
+        replace(lower_layer(node, graph, layer_name(index, node), together.get(index, optimise)), layer=index)
         for index, node in enumerate(graph.nodes)
     )
     used = {name for node in graph.nodes for name in node.inputs}
@@ -72,6 +73,19 @@ def lower(graph: IntegerGraph, optimise: Optimise = DEFAULT) -> Program:
         constants=tuple(_array(constant_name(t.name), "int8_t", t.data, "constant") for t in fixed),
         metadata=dict(graph.metadata),
     )
+
+
+def _smallest_together(graph: IntegerGraph) -> dict[int, Storage]:
+    """The storages of point-wise layers by their place in the graph, the code of the kernels counted."""
+    places = {index: node for index, node in enumerate(graph.nodes) if isinstance(node, Conv) and is_pointwise(node)}
+    names = smallest_together([node.weight[:, :, 0, 0] for node in places.values()])
+    return dict(zip(places, names, strict=True))
+
+
+def is_pointwise(node: Conv) -> bool:
+    """Whether the kernels for point-wise layers compute it."""
+    plain = node.stride == (1, 1) and not any(node.padding)
+    return node.weight.shape[2:] == (1, 1) and plain and node.groups == 1 and not node.depthwise
 
 
 def lower_layer(node: Node, graph: IntegerGraph, name: str, how: Optimise | Storage) -> Step:
@@ -127,14 +141,13 @@ def _conv(node: Conv, graph: IntegerGraph, name: str, how: Optimise | Storage = 
     parameters = conv.conv_parameters(node, source, output, graph.form)
     _check_rounding(node, source, parameters)
     kernel = node.weight.shape[2:]
-    plain = node.stride == (1, 1) and not any(node.padding)
     if node.depthwise:
         if kernel[0] * kernel[1] > MOST_TAPS:
             raise BadInput("C export", f"{node.name}: a depth-wise kernel of {kernel}, at most {MOST_TAPS} taps")
         return _windowed(node, graph, name, parameters, "depthwise", "ea_depthwise")
     if node.groups != 1:
         raise BadInput("C export", f"{node.name}: {node.groups} groups; C has dense and depth-wise convolutions")
-    if kernel == (1, 1) and plain:
+    if is_pointwise(node):
         return _pointwise(node, graph, name, parameters, how)
     stored = choose_window(node.weight.reshape(len(node.weight), -1), how)
     if stored.storage == "delta8":

@@ -12,7 +12,7 @@ from edgeasc.cli import main
 from edgeasc.errors import UsageError
 from edgeasc.export.artefacts import export_artefacts
 from edgeasc.export.c.bundle import bundle, read_bundle
-from edgeasc.export.c.choice import Pixels, choose, instructions, parse_optimise
+from edgeasc.export.c.choice import Pixels, choose, instructions, parse_optimise, smallest_together
 from edgeasc.export.c.sparse import storages, store
 from edgeasc.export.dummy import dummy_graph
 from edgeasc.export.verify import verify_folder
@@ -58,6 +58,15 @@ def test_a_layer_without_zeros_is_dense_and_an_empty_one_is_not():
         assert choose(pruned(1.0), Pixels(100, 1), optimise).storage == "dense"
     for optimise in ("size", "balanced"):
         assert choose(pruned(0.0), Pixels(100, 1), optimise).storage == "delta8"
+
+
+def test_one_layer_is_no_reason_for_a_kernel_of_its_own():
+    nibbles = [pruned(0.11, seed) for seed in range(20)]
+    scattered = pruned(0.01)
+    assert choose(scattered, Pixels(100, 1), "size").storage == "delta8"
+    assert smallest_together([*nibbles, scattered]) == ["nibble"] * 21
+    assert smallest_together([scattered] * 200 + [pruned(1.0)]) == ["delta8"] * 200 + ["dense"]
+    assert smallest_together([]) == []
 
 
 def test_dense_can_be_forced():
