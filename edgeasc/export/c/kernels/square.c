@@ -4,6 +4,11 @@
 
 enum { VALUES = 256, FIRST = -128 };
 
+EA_APART static void ea_read(const int8_t *input, const int8_t *table, int8_t *output, int32_t count)
+{
+    ea_look_up(input, table, output, count);
+}
+
 void ea_square(const int8_t *input, int32_t zero_point, ea_scale scale, int8_t *output, int32_t count)
 {
     int8_t table[VALUES];
@@ -11,5 +16,5 @@ void ea_square(const int8_t *input, int32_t zero_point, ea_scale scale, int8_t *
         const int32_t value = i + FIRST - zero_point;
         table[i] = ea_finish(value * value, scale.multiplier, scale.shift, scale.output_zero_point, scale.low);
     }
-    ea_look_up(input, table, output, count);
+    ea_read(input, table, output, count);
 }
