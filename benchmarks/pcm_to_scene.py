@@ -4,8 +4,9 @@
 
 For each network (see c_networks.py) and form: the C folder's own stream as firmware, fed with seconds of recordings.
 One network input is 34 frames at 30 ms. Every level is held against the numpy front end and every logit against the
-numpy reference. Instructions are counted, not timed. Flash is the whole firmware; what of it is the front end is the
-difference to firmware with the network alone. RAM is what a run touches: arena, stream and the deepest stack.
+numpy reference. Built for speed (-O3); instructions are counted, not timed. Flash is the whole firmware; what of it is
+the front end is the difference to firmware with the network alone. RAM is what a run touches: arena, stream and the
+deepest stack.
 Writes benchmarks/results/<date>-pcm-to-scene.json and .md.
 """
 
@@ -88,11 +89,12 @@ def seconds_of(dataset: Dataset, network: Network, number: int, folder: Path) ->
 
 def measure(network: Network, core: str, model: Path, played: Sequence[Path]) -> Row:
     """One network on one core: means over the seconds played."""
-    heard = list(listen(model, core, played))
+    heard = list(listen(model, core, played, optimise="speed"))
     failed = [row["error"] for row in heard if "error" in row]
     if failed:
         raise SystemExit(failed[0])
-    alone, _ = bench_emulated(c_artefact(bundle(network.graph, front_end=False)), core, network.clips)
+    text = bundle(network.graph, front_end=False, optimise="speed")
+    alone, _ = bench_emulated(c_artefact(text), core, network.clips, optimise="speed")
     first = heard[0]
     return {
         "network": network.name,

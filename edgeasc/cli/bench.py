@@ -123,8 +123,9 @@ def command(
     if "qemu" in wanted and audio:
         from edgeasc.bench.mcu.listen import bench_listening
         from edgeasc.cli.listen_pages import listening_blocks
+        from edgeasc.export.c.choice import parse_optimise
 
-        documents.append(bench_listening(models, wanted["qemu"], audio, optimise=optimise))
+        documents.append(bench_listening(models, wanted["qemu"], audio, optimise=parse_optimise(optimise), ram=most))
         blocks += listening_blocks(documents[-1])
     elif "qemu" in wanted:
         from edgeasc.bench.mcu.bench import bench_cores

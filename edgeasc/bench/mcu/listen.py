@@ -22,6 +22,7 @@ from edgeasc.bench.mcu.emulate import EMULATOR, run_emulator
 from edgeasc.bench.mcu.firmware import Firmware, build
 from edgeasc.errors import BadInput, EdgeascError, ResourceExhausted, UsageError
 from edgeasc.export.c.bundle import Bundle, parse_payload
+from edgeasc.export.c.choice import DEFAULT, Optimise
 from edgeasc.export.c.frontend import scene_samples
 from edgeasc.features.integer import IntegerFrontEnd, pcm16
 from edgeasc.features.integer_tables import thresholds
@@ -53,7 +54,12 @@ class Heard:
 
 
 def bench_listening(
-    paths: Iterable[Path], cores: Iterable[str], audio: Iterable[Path], *, optimise: str = "speed"
+    paths: Iterable[Path],
+    cores: Iterable[str],
+    audio: Iterable[Path],
+    *,
+    optimise: Optimise = DEFAULT,
+    ram: int | None = None,
 ) -> dict[str, Any]:
     """Scenes, instructions, flash and RAM of every model on every emulated core for every recording.
 
@@ -67,7 +73,7 @@ def bench_listening(
         for core in cores:
             where = {"path": str(path), "target": f"qemu:{core}"}
             try:
-                rows += [where | row for row in listen(path, core, recordings, optimise=optimise)]
+                rows += [where | row for row in listen(path, core, recordings, optimise=optimise, ram=ram)]
             except EdgeascError as error:
                 rows.append(where | {"audio": "", "error": str(error), "exit_code": error.exit_code})
     failed = [int(row["exit_code"]) for row in rows if "error" in row]
@@ -76,7 +82,9 @@ def bench_listening(
     return {"schema": 1, "target": "qemu", "machine": describe_machine(), "results": rows, "exit_code": code}
 
 
-def listen(path: Path, core: str, recordings: Iterable[Path], *, optimise: str = "speed") -> Iterator[dict[str, Any]]:
+def listen(
+    path: Path, core: str, recordings: Iterable[Path], *, optimise: Optimise = DEFAULT, ram: int | None = None
+) -> Iterator[dict[str, Any]]:
     """The rows of one model on one core, built once; a recording that cannot be heard is a row that says so.
 
     Raises:
@@ -85,7 +93,7 @@ def listen(path: Path, core: str, recordings: Iterable[Path], *, optimise: str =
     from edgeasc.data.audio import load_audio
 
     board = find_board(core)
-    text, graph, artefact = _prepare(path)
+    text, graph, artefact = _prepare(path, optimise, ram)
     stream = read_stream(text, path)
     with tempfile.TemporaryDirectory(prefix="edgeasc-fw-") as place:
         firmware = build(text, board, Path(place), optimise, MAIN)
@@ -181,14 +189,14 @@ def stream_spec(text: Bundle, path: Path | None = None) -> LogMel:
     return read_stream(text, path).spec
 
 
-def _prepare(path: Path) -> tuple[Bundle, IntegerGraph | None, Artefact]:
+def _prepare(path: Path, optimise: Optimise, ram: int | None) -> tuple[Bundle, IntegerGraph | None, Artefact]:
     artefact = read_artefact(path)
     if artefact.kind == "onnx":
         from edgeasc.export.c.bundle import bundle
         from edgeasc.graph.onnx_read import read_onnx
 
         graph = read_onnx(artefact.payload)
-        return bundle(graph), graph, artefact
+        return bundle(graph, optimise=optimise, ram=ram), graph, artefact
     if artefact.kind != "c":
         raise BadInput("bench", f"a {artefact.kind} model has no C; give its quantised .onnx or its run", path)
     from edgeasc.export.c.genuine import check_genuine
