@@ -82,3 +82,12 @@ def test_sums_and_products_in_vectors_equal_the_reference(kind, other, form):
     source, result = tensor("a", (1, 5, 3, 13), 0.11, 5), tensor("y", (1, 5, 3, 13), 0.07, 3)
     graph = graph_of(kind("node", ("a", "b"), "y"), source, second, result, form=form)
     check(graph, random_int8(rng, 12, 5, 3, 13))
+
+
+def test_a_sparse_stem_in_vectors_equals_the_reference():
+    rng = np.random.default_rng(8)
+    graph = random_conv(rng, (1, 17, 41), 6, (5, 5), stride=(2, 2), padding=(2, 2, 2, 2))
+    graph.nodes[0].weight[rng.random((6, 1, 5, 5)) >= 0.2] = 0
+    text = bundle(graph)
+    assert text.facts["layers"][0]["storage"] == "delta8"
+    check(graph, random_int8(rng, 4, 1, 17, 41))

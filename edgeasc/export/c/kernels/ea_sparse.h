@@ -203,6 +203,13 @@ static inline int32_t ea_blocks(const int8_t *input, int32_t plane, const uint8_
 static inline void ea_sparse_run(const int8_t *input, int32_t plane, const uint8_t *pairs, int count,
                                  const ea_ending *ending, int8_t *line, int32_t start, int32_t end)
 {
+#if EA_MVE
+    ea_vector_ending vector;
+    if (end - start >= 4 * EA_LANES && ea_vector_of(ending, &vector)) {
+        ea_vector_row(input + start, plane, pairs, pairs + 2 * count, &vector, line + start, end - start);
+        return;
+    }
+#endif
     int32_t p = ea_blocks(input, plane, pairs, count, ending, line, start, end);
     if (p < end && end - start >= EA_EIGHT) /* the last block computes some values again */
         p = ea_blocks(input, plane, pairs, count, ending, line, end - EA_EIGHT, end);
