@@ -15,8 +15,9 @@ from itertools import combinations
 from edgeasc.errors import CheckFailed
 from edgeasc.export.c.extent import frequencies
 from edgeasc.export.c.memory import lay_out, lifetimes, share_in_place
+from edgeasc.export.c.pieces import Piece
 from edgeasc.export.c.program import Port, Program, Step
-from edgeasc.export.c.schedule import Piece, draft_of, schedule
+from edgeasc.export.c.schedule import draft_of, schedule
 from edgeasc.export.c.strip_calls import in_strips
 from edgeasc.export.c.strips import Plan, Stretch, Unsuitable, is_reduction, resolve
 from edgeasc.export.c.work import work

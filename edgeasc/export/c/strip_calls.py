@@ -10,8 +10,9 @@ import numpy as np
 from edgeasc.errors import BadInput
 from edgeasc.export.c.extent import Strided, shape3
 from edgeasc.export.c.lower import layer_name, lower_layer
-from edgeasc.export.c.program import COPY, Array, Loop, Program, Step, Storage
-from edgeasc.export.c.schedule import Piece, Schedule, schedule
+from edgeasc.export.c.pieces import Piece, Schedule
+from edgeasc.export.c.program import COPY, Array, Program, Step, Storage
+from edgeasc.export.c.schedule import schedule
 from edgeasc.export.c.strips import Plan, Unsuitable
 from edgeasc.graph.kernels import reduce
 from edgeasc.graph.kernels.arrays import INT8_MIN
@@ -40,7 +41,7 @@ def in_strips(program: Program, graph: IntegerGraph, plan: Plan) -> Program:
         program,
         steps=tuple(steps),
         sizes=made.sizes,
-        loops=tuple(Loop(loop.strips, loop.lead) for loop in made.loops),
+        loops=made.loops,
     )
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from edgeasc.export.c.choice import BLOCK, COSTS, Pixels
 from edgeasc.export.c.extent import shape3
+from edgeasc.export.c.pieces import Block, Draft, Piece, Schedule
 from edgeasc.export.c.program import Program, Storage
-from edgeasc.export.c.schedule import Block, Draft, Piece, Schedule
 from edgeasc.graph.model import Conv, MaxPool, Mean, Node, QTensor, ResNorm
 
 CALL = 60.0
