@@ -6,6 +6,7 @@ import heapq
 from dataclasses import replace
 
 from edgeasc.errors import BadInput
+from edgeasc.graph.model import IntegerGraph
 from edgeasc.graph.stored import StoredModel
 
 
@@ -34,6 +35,17 @@ def in_order(model: StoredModel) -> StoredModel:
         name = model.operators[stuck].name
         raise BadInput("graph", f"a cycle: operator {name!r} waits for its own output")
     return replace(model, operators=tuple(model.operators[number] for number in order), reordered=True)
+
+
+def without_unused(graph: IntegerGraph) -> IntegerGraph:
+    """`graph` without nodes on which its output does not depend."""
+    wanted = {graph.output}
+    kept = []
+    for node in reversed(graph.nodes):
+        if node.output in wanted:
+            kept.append(node)
+            wanted |= set(node.inputs)
+    return graph if len(kept) == len(graph.nodes) else replace(graph, nodes=tuple(reversed(kept)))
 
 
 def _sorted(waits: list[set[int]]) -> list[int]:

@@ -124,6 +124,15 @@ def test_a_bias_that_may_overflow_int32_is_refused_by_name() -> None:
         conv_parameters(node, graph["input"], graph["output"], "int8")
 
 
+@pytest.mark.parametrize("scale", [2.0**20, 2.0**40, 2.0**70])
+def test_a_weight_scale_that_may_overflow_int32_is_refused_by_name(scale: float) -> None:
+    graph, _ = case("pointwise", 0)
+    (node,) = graph.convs()
+    node = replace(node, scale=np.full_like(node.scale, scale * graph["output"].scale / graph["input"].scale))
+    with pytest.raises(BadInput, match="conv may overflow int32"):
+        conv_parameters(node, graph["input"], graph["output"], "int8")
+
+
 def test_identical_bands_equal_one_band() -> None:
     graph, clips = case("3x3 valid", 1)
     (node,) = graph.convs()

@@ -5,6 +5,7 @@ import pytest
 from judges import builtin_ref, litert, tflm
 from one_op import graph_of, random_int8, random_scale, random_zero_point, tensor
 
+from edgeasc.errors import BadInput
 from edgeasc.export.tflite import tflite_bytes
 from edgeasc.graph import reference, simulate
 from edgeasc.graph.model import Add, IntegerGraph, Mul, Node, Sub
@@ -93,3 +94,17 @@ def test_single_rounding_of_a_product_is_half_up_of_the_exact_value() -> None:
     graph = graph_of(OPERATORS["mul"], a, b, tensor("c", a.shape, 16.0), form="island")
     exact = np.floor(PAIRS.astype(float) * ALL * 0.5 * 0.25 / 16.0 + 0.5).clip(-128, 127)
     np.testing.assert_array_equal(reference.run(graph, PAIRS)["c"], exact)
+
+
+@pytest.mark.parametrize("form", ["int8", "island"])
+@pytest.mark.parametrize(("kind", "most"), [(Add, 2.0**12), (Sub, 2.0**12), (Mul, 2.0**14)])
+def test_numbers_that_the_output_s_scale_takes_out_of_int32_are_refused(kind, most, form) -> None:
+    def graph(scale: float) -> IntegerGraph:
+        a = tensor("a", (1, 1, 1, 4), 1.0)
+        b = tensor("b", (1, 1, 1, 4), 1.0, data=np.arange(4))
+        return graph_of(kind("op", ("a", "b"), "c"), a, b, tensor("c", (1, 1, 1, 4), scale), form=form)
+
+    reference.Reference(graph(1 / most))
+    for beyond in (2.0**24, 2.0**45, 2.0**100):
+        with pytest.raises(BadInput, match=" c may overflow int32"):
+            reference.Reference(graph(1 / beyond))

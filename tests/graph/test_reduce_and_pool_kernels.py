@@ -136,3 +136,12 @@ def test_max_pool_that_changes_the_scale_is_refused() -> None:
     graph = graph_of(MaxPool("pool", ("x",), "y"), tensor("x", (1, 1, 2, 2), 0.1), tensor("y", (1, 1, 1, 1), 0.2))
     with pytest.raises(BadInput, match="cannot change the scale"):
         tflite_bytes(graph)
+
+
+@pytest.mark.parametrize("form", ["int8", "island"])
+def test_a_mean_that_its_output_s_scale_takes_out_of_int32_is_refused(form) -> None:
+    source = tensor("x", (1, 2, 3, 5), 1.0)
+    for scale in (2.0**-25, 2.0**-45, 2.0**-100):
+        graph = graph_of(Mean("mean", ("x",), "y", axes=("F",)), source, tensor("y", (1, 2, 1, 5), scale), form=form)
+        with pytest.raises(BadInput, match="the mean y may overflow int32"):
+            reference.Reference(graph)

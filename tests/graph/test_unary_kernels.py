@@ -7,11 +7,12 @@ import pytest
 from judges import builtin_ref, tflm
 from one_op import every_value, graph_of, random_scale, random_zero_point, tensor
 
+from edgeasc.errors import BadInput
 from edgeasc.export.tflite import tflite_bytes
 from edgeasc.graph import reference
 from edgeasc.graph.kernels import fixedpoint
 from edgeasc.graph.kernels.unary import logistic_table, portable_rsqrt_scale, rsqrt_table, silu_table
-from edgeasc.graph.model import IntegerGraph, Logistic, Rsqrt, Silu
+from edgeasc.graph.model import Form, IntegerGraph, Logistic, Rsqrt, Silu
 
 SHAPE = (1, 1, 16, 16)
 ALL = every_value(SHAPE[1:])
@@ -117,3 +118,14 @@ def test_silu_of_a_grid_beyond_the_range_of_exp_is_zero_or_the_input_without_a_w
     source, output = tensor("x", SHAPE, 20.0, 0), tensor("y", SHAPE, 20.0, 0)
     expected = np.maximum(np.arange(-128, 128), 0)
     np.testing.assert_array_equal(silu_table(source, output), expected)
+
+
+@pytest.mark.parametrize("form", ["int8", "island"])
+def test_a_sigmoid_of_steps_that_are_all_far_out_is_a_step(form: Form) -> None:
+    table = logistic_table(tensor("x", (1, 1, 1, 4), 1e6, 3), form)
+    assert table[: 128 + 3].max() == -128 and table[128 + 4 :].min() == 127
+
+
+def test_a_root_that_its_output_s_scale_takes_out_of_int32_is_refused() -> None:
+    with pytest.raises(BadInput, match="the root y may overflow int32"):
+        rsqrt_table(tensor("x", (1, 1, 1, 4), 1e-12, -128), tensor("y", (1, 1, 1, 4), 1e-6), "int8")

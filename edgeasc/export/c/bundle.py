@@ -21,6 +21,7 @@ from edgeasc.export.c.strips import Plan, Stretch
 from edgeasc.files import read_bytes, sha256, write_json, write_text
 from edgeasc.graph.count import GraphCount, count
 from edgeasc.graph.model import IntegerGraph
+from edgeasc.graph.topology import without_unused
 
 SCHEMA = 1
 FACTS = "model.json"
@@ -54,7 +55,7 @@ def bundle(
     optimise: Optimise = DEFAULT,
     ram: int | None = None,
 ) -> Bundle:
-    """The C folder of `graph`.
+    """The C folder of `graph`; nodes on which the output does not depend are left out.
 
     Args:
         front_end: with the integer front end and its stream; None: where the model names one that C can do.
@@ -66,6 +67,7 @@ def bundle(
         BadInput: an operator that C has no kernel for, or a front end that is wanted and cannot be had.
         CheckFailed: no plan, or not the front end, gets below `ram`.
     """
+    graph = without_unused(graph)
     whole = lower(graph, optimise)
     if ram is not None:
         from edgeasc.export.c.ram import plan_for

@@ -156,11 +156,11 @@ def _conv(node: Conv, graph: IntegerGraph, name: str, how: Optimise | Storage = 
 
 
 def _check_rounding(node: Conv, source: QTensor, parameters: conv.ConvParameters) -> None:
-    """The kernels' fast forms hold accumulators below 2^30, one bit less than int32, and total shifts of at least 1."""
+    """The kernels hold accumulators, shifted to the left or not, below 2^30: the fast ones double them."""
     bound = conv.accumulator_bound(node, source.zero_point)
-    if bool(np.any((bound >= MOST_ACCUMULATED) & (parameters.shift <= 0))):
+    if bool(np.any(bound << np.maximum(parameters.shift, 0) >= MOST_ACCUMULATED)):
         raise BadInput("C export", f"{node.name}: accumulators of 2^30 or more; its weights or biases are too large")
-    if parameters.form == "island" and bool(np.any(parameters.shift > 30)):
+    if bool(np.any(parameters.shift > 30)):  # whose weights and bias are 0
         raise BadInput("C export", f"{node.name}: an effective scale of 2^30 or more")
 
 
@@ -348,6 +348,8 @@ def _mean(node: Mean, graph: IntegerGraph, name: str) -> Step:
     source, output = _one(node, graph)
     p = reduce.mean_parameters(source, output, node.axes, node.keep, graph.form)
     whole = shape3(source)
+    if p.count * 255 >= MOST_ACCUMULATED:
+        raise BadInput("C export", f"{node.name}: a mean of {p.count:,} values, whose sum may reach 2^30")
     kept = [1 if axis in node.axes else side for axis, side in zip("CFT", whole, strict=True)]
     shape = f"(ea_shape){{{', '.join(map(str, kept))}}}"
     scale = _scale(p.multiplier, p.shift, p.output_zero_point)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeasc.errors import BadInput
 from edgeasc.graph.model import Activation, Form, QTensor
 from edgeasc.graph.rounding import requantize_double, requantize_single
 
@@ -35,6 +36,18 @@ def every_int8() -> NDArray[np.int64]:
 def lookup(table: NDArray[Any], values: Any) -> Any:
     """`table[value + 128]` as int64, for int64 `values` in [-128, 127]; `table` has 256 entries."""
     return constant(table.astype(np.int64), values)[values + 128]
+
+
+def check_int32(what: str, largest: int, shift: int) -> None:
+    """Refuse numbers of at most `largest` that a shift to the left, or a zero point, takes out of int32.
+
+    Runtimes hold them so and do not saturate.
+
+    Raises:
+        BadInput: they leave it.
+    """
+    if largest << max(shift, 0) > INT32_MAX + INT8_MIN:
+        raise BadInput("graph", f"{what} may overflow int32 (the output's scale is too small for its inputs')")
 
 
 def output_range(output: QTensor, activation: Activation) -> tuple[int, int]:

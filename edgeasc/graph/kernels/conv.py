@@ -41,7 +41,7 @@ def conv_parameters(node: Conv, source: QTensor, output: QTensor, form: Form) ->
     effective = float(source.scale) * node.scale.astype(np.float64) / float(output.scale)
     multiplier, shift = quantize_multiplier(effective)
     limit = accumulator_bound(node, source.zero_point)
-    if np.any(limit << np.maximum(shift, 0) > INT32_MAX):
+    if np.any(np.ldexp(limit.astype(np.float64), np.maximum(shift, 0)) > INT32_MAX):
         raise BadInput("graph", f"the accumulators of {node.name} may overflow int32 (weight scale or bias too large)")
     low, high = output_range(output, node.activation)
     return ConvParameters(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeasc.graph.kernels.arrays import every_int8, lookup, output_range, requantizer
+from edgeasc.graph.kernels.arrays import check_int32, every_int8, lookup, output_range, requantizer
 from edgeasc.graph.model import Activation, Form, QTensor
 from edgeasc.graph.rounding import quantize_multiplier
 
@@ -57,7 +57,11 @@ def sum_parameters(
     activation: Activation = "none",
     subtract: bool = False,
 ) -> SumParameters:
-    """Parameters of `first + second`, or of `first - second`."""
+    """Parameters of `first + second`, or of `first - second`.
+
+    Raises:
+        BadInput: a sum, shifted left for the output's scale, may leave int32.
+    """
     twice_larger = 2.0 * max(float(first.scale), float(second.scale))
 
     def rescaled(tensor: QTensor) -> NDArray[np.int64]:
@@ -68,6 +72,7 @@ def sum_parameters(
     multiplier, shift = _multiplier(twice_larger / ((1 << LEFT_SHIFT) * float(output.scale)))
     low, high = output_range(output, activation)
     tables = rescaled(first), -rescaled(second) if subtract else rescaled(second)
+    check_int32(f"the sum {output.name}", sum(int(np.abs(table).max()) for table in tables), shift)
     return SumParameters(form, tables, multiplier, shift, output.zero_point, low, high)
 
 
@@ -79,11 +84,20 @@ def add(first: Any, second: Any, parameters: SumParameters) -> Any:
 
 
 def product_parameters(first: QTensor, second: QTensor, output: QTensor, form: Form) -> ProductParameters:
-    """Parameters of `first * second`."""
+    """Parameters of `first * second`.
+
+    Raises:
+        BadInput: a product, shifted left for the output's scale, may leave int32.
+    """
     multiplier, shift = _multiplier(float(first.scale) * float(second.scale) / float(output.scale))
     low, high = output_range(output, "none")
     zero_points = first.zero_point, second.zero_point
+    check_int32(f"the product {output.name}", _largest_offset(first) * _largest_offset(second), shift)
     return ProductParameters(form, zero_points, multiplier, shift, output.zero_point, low, high)
+
+
+def _largest_offset(tensor: QTensor) -> int:
+    return max(127 - tensor.zero_point, 128 + tensor.zero_point)
 
 
 def multiply(first: Any, second: Any, parameters: ProductParameters) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, requantizer
+from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, check_int32, requantizer
 from edgeasc.graph.model import Axis, Form, QTensor
 from edgeasc.graph.rounding import quantize_multiplier
 
@@ -27,13 +27,19 @@ class MeanParameters:
 
 
 def mean_parameters(source: QTensor, output: QTensor, axes: tuple[Axis, ...], keep: bool, form: Form) -> MeanParameters:
-    """Parameters of the mean of `source` over `axes`."""
+    """Parameters of the mean of `source` over `axes`.
+
+    Raises:
+        BadInput: a sum, shifted left for the output's scale, may leave int32.
+    """
     dims = tuple(sorted(AXES[axis] for axis in axes))
     count = 1
     for dim in dims:
         count *= source.shape[dim]
     multiplier, shift = (int(part) for part in quantize_multiplier(float(source.scale) / float(output.scale)))
     extra = min(count.bit_length() - 1, 32, 31 + shift)
+    largest = count * max(127 - source.zero_point, 128 + source.zero_point)
+    check_int32(f"the mean {output.name}", largest, shift - extra)
     return MeanParameters(
         form, dims, keep, count, source.zero_point, (multiplier << extra) // count, shift - extra, output.zero_point
     )

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, every_int8, requantizer
+from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, check_int32, every_int8, requantizer
 from edgeasc.graph.kernels.fixedpoint import divide_by_power, inverse_sqrt, logistic
 from edgeasc.graph.model import Form, QTensor
 from edgeasc.graph.rounding import quantize_multiplier
@@ -32,7 +32,7 @@ def logistic_table(source: QTensor, form: Form) -> Table:
     radius = int(np.floor((2**_LOGISTIC_BITS - 1) * 2.0 ** (31 - _LOGISTIC_BITS) / 2.0 ** int(shift)))
     value = every_int8() - source.zero_point
     inside = np.abs(value) < radius
-    rescaled = requantizer(form)(np.where(inside, value, 0), multiplier, int(shift))
+    rescaled = requantizer(form)(np.where(inside, value, 0), multiplier, min(int(shift), 30))  # above, radius is 0
     result = divide_by_power(logistic(rescaled, _LOGISTIC_BITS), 31 - 8) + INT8_MIN
     result = np.where(inside, result, np.where(value > 0, INT8_MAX, INT8_MIN))
     return result.clip(INT8_MIN, INT8_MAX).astype(np.int8)
@@ -44,10 +44,14 @@ def rsqrt_table(source: QTensor, output: QTensor, form: Form, dialect: Dialect =
     The runtimes differ in one thing: `tflite` (2.14) forms `sqrt(input scale) * output scale` in float32, `tflm` in
     float64. The multipliers then differ by 2^-23 at most, which moves a result only within 2^-15 of a tie; a frozen
     graph takes its output scale from `portable_rsqrt_scale`, where both give one table.
+
+    Raises:
+        BadInput: a root, shifted left for the output's scale, may leave int32.
     """
     kind = np.float32 if dialect == "tflite" else np.float64
     real = 1.0 / float(np.sqrt(kind(source.scale)) * kind(output.scale))
     multiplier, shift = (int(part) for part in quantize_multiplier(real))
+    check_int32(f"the root {output.name}", 1 << _RSQRT_SHIFT, shift - _RSQRT_SHIFT)
     requantize = requantizer(form)
     table = np.full(256, INT8_MAX, dtype=np.int64)
     for index, value in enumerate(every_int8() - source.zero_point):

@@ -74,6 +74,7 @@ CONVOLUTIONS = {
     "one input more, one pixel less": {"source_shape": (9, 1, 17), "channels": 3, "kernel": (1, 1)},
     "two more": {"source_shape": (6, 2, 25), "channels": 2, "kernel": (1, 1), "activation": "relu"},
     "three more, of bands": {"source_shape": (7, 8, 5), "channels": 3, "kernel": (1, 1), "bands": 4, "signs": True},
+    "one input, rows shorter than words": {"source_shape": (1, 2, 13), "channels": 5, "kernel": (1, 1)},
     "one pixel": {"source_shape": (9, 1, 1), "channels": 3, "kernel": (1, 1)},
     "columns too long for the stack": {"source_shape": (349, 1, 8), "channels": 2, "kernel": (1, 1)},
     "stem 5x5 by two": {

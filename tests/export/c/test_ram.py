@@ -121,3 +121,12 @@ def test_a_hostile_number_of_strips_is_refused(strips):
     graph = network("island")[0]
     with pytest.raises(BadInput, match="the plan for RAM does not fit"):
         bundle(graph, plan=plan_of({"strips": [{"first": 1, "end": 4, "strips": strips, "dropped": []}]}))
+
+
+def test_nodes_that_nobody_reads_are_left_out():
+    graph, _, whole = network("int8")
+    node = next(graph.convs())
+    idle = replace(graph, nodes=(*graph.nodes, replace(node, name="idle", output="idle")))
+    idle = replace(idle, tensors=graph.tensors | {"idle": replace(graph[node.output], name="idle")})
+    for limit in (None, int(whole * 0.6)):
+        assert bundle(idle, ram=limit).files == bundle(graph, ram=limit).files

@@ -148,9 +148,10 @@ static inline void ea_tile_channels(const uint32_t *columns, int tiles, const in
                                     const ea_requant *requant, int band, int8_t *output, int channels, int32_t plane)
 {
     const int quads = (size + 3) / 4;
+    const int behind = size % 4 == 0 ? 0 : size == 1 ? 3 : 1; /* rows that must follow for the last word to end in them */
     for (int c = 0; c < channels; c++, weights += size, output += plane) {
         const ea_ending ending = ea_ending_of(requant, (int32_t)band * channels + c);
-        if (c + 1 < channels || size % 4 == 0) {
+        if (c + behind < channels) {
             ea_tile_row(columns, weights, quads, tiles, &ending, output);
         } else { /* the last word would end behind the weights */
             int8_t last[EA_MOST_BYTES / (EA_QUAD_WORDS * sizeof(uint32_t)) * 4];
