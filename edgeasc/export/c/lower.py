@@ -104,8 +104,8 @@ def lower_node(node: Node, graph: IntegerGraph, name: str) -> Step:
 
 
 def constant_name(tensor: str) -> str:
-    """The C name of a constant tensor."""
-    return f"k_{re.sub(r'[^0-9A-Za-z]', '_', tensor)}"
+    """The C name of a constant tensor, its own: what is no letter or digit becomes its code, as in `_2e_`."""
+    return "k_" + re.sub(r"[^0-9A-Za-z]", lambda found: f"_{ord(found[0]):x}_", tensor)
 
 
 def layer_name(index: int, node: Node) -> str:

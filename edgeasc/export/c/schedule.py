@@ -31,6 +31,8 @@ def schedule(graph: IntegerGraph, plan: Plan = ()) -> Schedule:
         _plain(draft, range(at, stretch.first))
         if not all(name in outputs_of(graph, stretch) for name in stretch.dropped):
             raise Unsuitable("drops what it does not write")
+        if graph.output in stretch.dropped:
+            raise Unsuitable("drops the network's output")
         _stretch(draft, resolve(graph, stretch, draft.whole))
         at = stretch.end
     _plain(draft, range(at, len(graph.nodes)))

@@ -121,7 +121,7 @@ def needs(node: Node, graph: IntegerGraph, strips: int) -> dict[str, Need]:
         return {name: Need(0, high) for name in cut}
     (source,) = node.inputs
     kernel, stride, dilation, padding = _window(node)
-    if cut and high * stride * strips != frequencies(graph[source]):
+    if high * stride * strips != frequencies(graph[source]):  # nor is one row, taller by its padding, ever cut
         raise Unsuitable(f"{node.name}: strips of {high} rows do not meet a stride of {stride}")
     if isinstance(node, Conv) and (rows // node.bands) % high and high % (rows // node.bands):
         raise Unsuitable(f"{node.name}: strips of {high} rows cross its bands")

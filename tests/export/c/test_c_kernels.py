@@ -175,3 +175,15 @@ def test_residual_normalisation_equals_the_reference_dead_bins_included(compiled
     values[10:20] = np.clip(values[10:20] // 40 + 3, -128, 127)
     values[20] = -128
     assert np.array_equal(compiled(graph, values), run(graph, values)["y"].reshape(30, -1))
+
+
+def test_constants_whose_names_differ_in_a_sign_stay_apart(compiled):
+    names = ["k.1", "k/1", "k_1", "k_2e_1"]
+    constants = [tensor(name, (1, 1, 1, 1), 0.1, data=np.array([20 * i])) for i, name in enumerate(names)]
+    shape = (1, 2, 3, 4)
+    sums = [tensor(f"x{i}", shape, 0.3) for i in range(len(names) + 1)]
+    nodes = tuple(Add(f"add{i}", (f"x{i}", name), f"x{i + 1}") for i, name in enumerate(names))
+    graph = graph_of(nodes[0], sums[0], *constants, *sums[1:])
+    graph = replace(graph, nodes=nodes)
+    values = random_int8(np.random.default_rng(0), 3, *shape[1:])
+    assert np.array_equal(compiled(graph, values), run(graph, values)["x4"].reshape(3, -1))

@@ -19,6 +19,12 @@ def test_what_we_write_is_genuine(form):
     check_genuine(bundle(replace(graph, metadata={"edgeasc.labels": odd})))
 
 
+@pytest.mark.parametrize("name", ["*/ x", "/*/", "a\\", "??/", "a\nb", '"', "// x", "\u2028"])
+def test_any_name_of_a_node_is_genuine(name):
+    graph = bcresnet("int8")
+    check_genuine(bundle(replace(graph, nodes=(replace(graph.nodes[0], name=name), *graph.nodes[1:]))))
+
+
 ATTACKS = {
     "a call in the model": ("scene.c", "    int8_t *const a = arena;", '    int8_t *const a = arena; system("id");'),
     "a call in a line of its own": (

@@ -1,5 +1,6 @@
 """A network in strips gives the integers that it gives as a whole, whatever the plan, and no byte is used twice."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -120,6 +121,25 @@ def test_a_plan_that_does_not_fit_is_refused_with_the_reason(stretch, why):
     graph, program, _, _ = network("island", "network")
     with pytest.raises(BadInput, match=why):
         in_strips(program, graph, (stretch,))
+
+
+def test_a_row_that_padding_makes_taller_is_not_cut():
+    net = GraphBuilder("int8", (1, 16, 7), 1)
+    x = net.conv("one", net.mean("mean", "input", ("F",)), 3, (1, 1))
+    graph = net.graph(x)
+    node = replace(graph.nodes[-1], padding=(4, 0, 3, 0))
+    tall = replace(graph[x], shape=(1, 3, 8, 7))
+    graph = replace(graph, nodes=(graph.nodes[0], node), tensors={**graph.tensors, x: tall})
+    with pytest.raises(BadInput, match="do not meet a stride"):
+        in_strips(lower(graph), graph, (Stretch(1, 2, 4),))
+
+
+def test_a_plan_that_drops_the_result_is_refused():
+    graph, _, _, _ = network("int8", "plain")
+    head = len(graph.nodes) - 1
+    tall = replace(graph, nodes=graph.nodes[:head], output=graph.nodes[head - 1].output)
+    with pytest.raises(BadInput, match="drops the network's output"):
+        in_strips(lower(tall), tall, (Stretch(1, head, 4, (tall.output,)),))
 
 
 @pytest.mark.needs("gcc")
