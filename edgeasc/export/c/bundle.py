@@ -75,6 +75,8 @@ def bundle(
         plan = plan_for(graph, whole, ram)
     program = in_strips(whole, graph, plan)
     layout = lay_out(program)
+    if layout.arena_bytes >= 2**31:
+        raise BadInput("C export", f"an arena of {layout.arena_bytes:,} B, more than 32 bits address")
     front, why = find_front_end(program, front_end)
     if ram is not None and front is not None and front.arena_bytes(layout) > ram:
         needed = f"the front end works in {front.arena_bytes(layout):,} B of the arena, {ram:,} B are allowed"

@@ -140,6 +140,7 @@ def _conv(node: Conv, graph: IntegerGraph, name: str, how: Optimise | Storage = 
     source, output = _one(node, graph)
     parameters = conv.conv_parameters(node, source, output, graph.form)
     _check_rounding(node, source, parameters)
+    _check_sides(node, source)
     kernel = node.weight.shape[2:]
     if node.depthwise:
         if kernel[0] * kernel[1] > MOST_TAPS:
@@ -153,6 +154,13 @@ def _conv(node: Conv, graph: IntegerGraph, name: str, how: Optimise | Storage = 
     if stored.storage == "delta8":
         return _pruned_window(node, graph, name, parameters, stored)
     return _windowed(node, graph, name, parameters, "conv", "ea_conv")
+
+
+def _check_sides(node: Conv, source: QTensor) -> None:
+    """Rows and columns are counted in int, padding and the next step of a window included."""
+    sides = (source.shape[2 + i] + node.padding[i] + node.padding[2 + i] + node.stride[i] for i in range(2))
+    if max(sides) >= MOST_ACCUMULATED:
+        raise BadInput("C export", f"{node.name}: a stride or padding of 2^30 or more")
 
 
 def _check_rounding(node: Conv, source: QTensor, parameters: conv.ConvParameters) -> None:

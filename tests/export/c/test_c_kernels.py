@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from one_op import every_value, graph_of, random_conv, random_int8, tensor
 
+from edgeasc.errors import BadInput
+from edgeasc.export.c.bundle import bundle
 from edgeasc.export.c.lower import lower
 from edgeasc.export.c.sparse import store
 from edgeasc.graph.model import Add, AvgPool, Logistic, MaxPool, Mean, Mul, ResNorm, Rsqrt, Silu, Sub
@@ -175,6 +177,15 @@ def test_residual_normalisation_equals_the_reference_dead_bins_included(compiled
     values[10:20] = np.clip(values[10:20] // 40 + 3, -128, 127)
     values[20] = -128
     assert np.array_equal(compiled(graph, values), run(graph, values)["y"].reshape(30, -1))
+
+
+def test_strides_and_arenas_beyond_what_c_counts_are_refused():
+    graph = random_conv(np.random.default_rng(0), (2, 5, 9), 2, (3, 3), padding=(1, 1, 1, 1), stride=(1, 2**30))
+    with pytest.raises(BadInput, match=r"conv: a stride or padding of 2\^30 or more"):
+        bundle(graph)
+    shape = (1, 2, 2**15, 2**15)
+    with pytest.raises(BadInput, match="an arena of 2,147,483,648 B"):
+        bundle(graph_of(Silu("silu", ("x",), "y"), tensor("x", shape, 0.1), tensor("y", shape, 0.2), form="island"))
 
 
 def test_constants_whose_names_differ_in_a_sign_stay_apart(compiled):

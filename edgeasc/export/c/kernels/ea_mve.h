@@ -54,12 +54,20 @@ static inline int32x4_t ea_vector_end(int32x4_t sums, const ea_vector_ending *v)
     return vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s16(half), half));
 }
 
+/* That the predicate register is written. GCC has no other name for it; for others a call is enough. */
+#if defined(__clang__)
+#define EA_PREDICATE
+#else
+#define EA_PREDICATE [lanes] "=&Up"(lanes),
+#endif
+
 /* sums[p] = start + row of weights times the column of pixel p, for at least one weight. Columns lie as
  * [chunk][pixel][input of the chunk]. */
 static __attribute__((noinline)) void ea_vector_tile(const int8_t *columns, const int8_t *weights, int size,
                                                      int32_t start, int32_t *sums)
 {
     int32_t s0 = start, s1 = start, s2 = start, s3 = start, s4 = start, s5 = start, s6 = start, s7 = start;
+    mve_pred16_t lanes;
 #define EA_MEET(sum) "vldrb.8 q1, [%[x]], #16\nvmladava.s8 %[" #sum "], q0, q1\n"
     __asm__ volatile("1:\n"
                      "vctp.8 %[n]\n"
@@ -67,12 +75,13 @@ static __attribute__((noinline)) void ea_vector_tile(const int8_t *columns, cons
                      "vldrbt.8 q0, [%[w]], #16\n" EA_MEET(s0) EA_MEET(s1) EA_MEET(s2) EA_MEET(s3) EA_MEET(s4)
                          EA_MEET(s5) EA_MEET(s6) EA_MEET(s7) "subs %[n], %[n], #16\n"
                                                              "bgt 1b\n"
-                     : [s0] "+Te"(s0), [s1] "+Te"(s1), [s2] "+Te"(s2), [s3] "+Te"(s3), [s4] "+Te"(s4),
+                     : EA_PREDICATE [s0] "+Te"(s0), [s1] "+Te"(s1), [s2] "+Te"(s2), [s3] "+Te"(s3), [s4] "+Te"(s4),
                        [s5] "+Te"(s5), [s6] "+Te"(s6), [s7] "+Te"(s7), [x] "+r"(columns), [w] "+r"(weights),
                        [n] "+r"(size)
                      :
                      : "q0", "q1", "cc", "memory");
 #undef EA_MEET
+    (void)lanes;
     sums[0] = s0;
     sums[1] = s1;
     sums[2] = s2;
