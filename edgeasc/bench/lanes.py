@@ -72,8 +72,17 @@ def lanes_of(path: Path, wanted: tuple[str, ...] | None, possible: Sequence[str]
         elif kind == "tflite" and lowers:
             lanes.append(_lowered(path, name, found["onnx"]))
         elif wanted is not None:
-            lanes.append(Lane(path, name, error=UsageError("runtime", f"{name} does not run {first.kind}", path)))
+            lanes.append(Lane(path, name, error=UsageError("runtime", f"{name} does not run {_words(first)}", path)))
+    if not lanes:
+        raise UsageError("bench", f"none of {', '.join(possible)} runs {_words(first)}", path)
     return lanes
+
+
+def _words(artefact: Artefact) -> str:
+    """A model by its kind; what else to do with generated C, which only its own targets run."""
+    if artefact.kind != "c":
+        return artefact.kind
+    return "generated C; for that: --target native-c, qemu:cortex-m4 or serial:PORT"
 
 
 def _float_lane(path: Path, runtime: str) -> Lane:

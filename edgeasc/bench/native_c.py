@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgeasc.bench.machine import describe_machine, load_average
 from edgeasc.bench.mcu.bench import Prepared, prepare
 from edgeasc.errors import EdgeascError
-from edgeasc.export.c.choice import DEFAULT, Optimise
+from edgeasc.export.c.choice import Optimise
 from edgeasc.runtime.runner import ChildRunner, Runner, open_runner
 
 RUNS, WARMUP, CLIPS = 20, 2, 3
@@ -27,16 +27,15 @@ def bench_native_c(
     *,
     clips: int = CLIPS,
     runs: int = RUNS,
-    optimise: Optimise = DEFAULT,
+    optimise: Optimise | None = None,
     ram: int | None = None,
     timeout: float = 120.0,
 ) -> dict[str, Any]:
     """Integers under the address and undefined-behaviour sanitisers, and host time without them, of every model's C.
 
     Args:
-        paths: quantised `.onnx`, compressed runs or exported folders, whose C is written in memory; or folders of
-            generated C, which are compiled as they are.
-        clips: seeded inputs that are run. runs: timed runs. optimise, ram: how C that is written here is made.
+        paths: as `bench_cores` takes them. clips: seeded inputs that are run. runs: timed runs.
+        optimise, ram: how C that is written here is made.
         timeout: seconds for every request, the compiler's included.
 
     Returns:

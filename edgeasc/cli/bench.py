@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from edgeasc.cli.group import Verb
 from edgeasc.cli.options import FOLDER, optimise_option, threads_option
@@ -13,6 +15,32 @@ from edgeasc.cli.terminal import assumed, format_option, show
 from edgeasc.errors import UsageError
 from edgeasc.sizes import parse_size
 from edgeasc.tables import printable
+
+# Which targets an option is about; given without any of them, it is refused rather than passed over.
+MEANT_FOR = {
+    "runtimes": ("host", "ssh"),
+    "runs": ("host", "ssh"),
+    "warmup": ("host", "ssh"),
+    "threads": ("host", "ssh"),
+    "optimise": ("qemu", "native-c"),
+    "ram": ("qemu", "native-c"),
+    "audio": ("qemu", "serial"),
+    "all_layers": ("qemu", "serial"),
+    "baud": ("serial",),
+    "python": ("ssh",),
+    "alias": ("ssh",),
+    "ssh_config": ("ssh",),
+}
+
+
+def _refuse_misplaced(wanted: Mapping[str, object]) -> None:
+    context = click.get_current_context()
+    for option in context.command.params:
+        name = str(option.name)
+        given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if given and not wanted.keys() & set(meant := MEANT_FOR.get(name, wanted)):
+            targets = " or ".join(kind if kind in ("host", "native-c") else f"{kind}:" for kind in meant)
+            raise UsageError(option.opts[0], f"needs a {targets} target")
 
 
 @click.command("bench", cls=Verb, short_help="Measure latency here, or instructions on an emulated microcontroller.")
@@ -29,8 +57,8 @@ from edgeasc.tables import printable
 @click.option("--runs", type=click.IntRange(min=1), default=200, show_default=True, help="host, ssh: timed runs.")
 @click.option("--warmup", type=click.IntRange(min=0), default=20, show_default=True, help="host, ssh: runs before.")
 @click.option("--clips", type=click.IntRange(min=1), default=3, show_default=True, help="Elsewhere: inputs compared.")
-@optimise_option("qemu")
-@click.option("--ram", metavar="SIZE", help="qemu: most bytes of the C's arena; it then runs in strips.")
+@optimise_option("qemu, native-c", default=None)
+@click.option("--ram", metavar="SIZE", help="qemu, native-c: most bytes of the C's arena; it then runs in strips.")
 @click.option("--all-layers", is_flag=True, help="qemu, serial: the cost of every layer.")
 @click.option(
     "--baud", type=click.IntRange(min=300), default=115200, show_default=True, help="serial: the line's speed."
@@ -50,7 +78,7 @@ def command(
     runs: int,
     warmup: int,
     clips: int,
-    optimise: str,
+    optimise: str | None,
     ram: str | None,
     all_layers: bool,
     baud: int,
@@ -68,7 +96,8 @@ def command(
     runtime that dies on a model is a row that says so.
 
     For qemu: targets the model's C is compiled for the core, linked for a real chip's memory, and run with
-    deterministic counting; its integers are compared with the numpy reference. Instructions are no latency.
+    deterministic counting; its integers are compared with the numpy reference. Instructions are no latency. Of an
+    exported folder it is the C that lies there; with --optimise or --ram, C that is written anew from its ONNX.
 
     With --audio the firmware hears recordings through the C front end: the instructions of front end and network apart,
     flash and RAM of both, and the scenes; every level and logit is compared with the numpy reference.
@@ -93,13 +122,12 @@ def command(
       edgeasc bench build/model.tflite --target ssh://pi@raspberrypi.local
     """
     from edgeasc.bench.targets import parse_targets
+    from edgeasc.export.c.choice import parse_optimise
 
     wanted = parse_targets(targets)
     most = parse_size(ram) if ram else None
-    if ram and ("qemu" not in wanted or audio):
-        raise UsageError("--ram", "needs a qemu: target, without --audio")
-    if audio and not wanted.keys() & {"qemu", "serial"}:
-        raise UsageError("--audio", "needs a qemu: or serial: target, whose firmware hears it")
+    level = parse_optimise(optimise) if optimise else None
+    _refuse_misplaced(wanted)
     documents, blocks = [], []
     if "host" in wanted:
         from edgeasc.bench.host import bench_host
@@ -123,15 +151,13 @@ def command(
     if "qemu" in wanted and audio:
         from edgeasc.bench.mcu.listen import bench_listening
         from edgeasc.cli.listen_pages import listening_blocks
-        from edgeasc.export.c.choice import parse_optimise
 
-        documents.append(bench_listening(models, wanted["qemu"], audio, optimise=parse_optimise(optimise), ram=most))
+        documents.append(bench_listening(models, wanted["qemu"], audio, optimise=level, ram=most))
         blocks += listening_blocks(documents[-1])
     elif "qemu" in wanted:
         from edgeasc.bench.mcu.bench import bench_cores
-        from edgeasc.export.c.choice import parse_optimise
 
-        documents.append(bench_cores(models, wanted["qemu"], clips=clips, optimise=parse_optimise(optimise), ram=most))
+        documents.append(bench_cores(models, wanted["qemu"], clips=clips, optimise=level, ram=most))
         blocks += instruction_blocks(documents[-1], all_layers)
     if "serial" in wanted and audio:
         from edgeasc.bench.mcu.serial_listen import bench_boards_listening
@@ -148,9 +174,8 @@ def command(
     if "native-c" in wanted:
         from edgeasc.bench.native_c import bench_native_c
         from edgeasc.cli.bench_pages import native_blocks
-        from edgeasc.export.c.choice import parse_optimise
 
-        documents.append(bench_native_c(models, clips=clips, optimise=parse_optimise(optimise), ram=most))
+        documents.append(bench_native_c(models, clips=clips, optimise=level, ram=most))
         blocks += native_blocks(documents[-1])
     if "tflm" in wanted:
         from edgeasc.bench.tflm import bench_tflm

@@ -23,12 +23,13 @@ def out_option(what: str) -> Decorator:
     return click.option("--out", type=FOLDER, required=True, help=what)
 
 
-def optimise_option(where: str) -> Decorator:
-    """`--optimise`, for the C that `where` writes."""
+def optimise_option(where: str, default: str | None = "balanced") -> Decorator:
+    """`--optimise`, for the C that `where` writes. Without a default, C that lies there stays as it is."""
     what = f"{where}: store weights in fewest bytes, for fewest instructions by a fitted model, or a sum of both."
     return click.option(
-        "--optimise", type=click.Choice(["size", "speed", "balanced"]), default="balanced", show_default=True, help=what
-    )
+        "--optimise", type=click.Choice(["size", "speed", "balanced"]), default=default,
+        show_default=default or "balanced, or as it was written", help=what,
+    )  # fmt: skip
 
 
 fold_option = click.option("--fold", type=int, help="The fold to test on, where the recordings have folds.")

@@ -25,8 +25,9 @@ from edgeasc.cli import main
 from edgeasc.errors import CheckFailed, ResourceExhausted
 from edgeasc.export.c.bundle import Bundle, bundle, write_bundle
 from edgeasc.files import sha256
+from edgeasc.graph.onnx_read import read_onnx
 from edgeasc.graph.onnx_write import onnx_bytes
-from edgeasc.runtime.artefact import c_artefact
+from edgeasc.runtime.artefact import c_artefact, read_artefact
 
 pytestmark = pytest.mark.needs("arm-none-eabi-gcc", "qemu-system-arm")
 
@@ -208,3 +209,32 @@ def test_the_host_times_c_without_the_sanitisers(tmp_path, monkeypatch):
 def test_an_unknown_target_names_the_nearest(model, capsys):
     assert main(["bench", str(model), "--target", "qemu:cortex-m44"]) == 2
     assert "did you mean 'qemu:cortex-m4'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def exported(tmp_path, model) -> Path:
+    """A folder whose C was written for size, beside its ONNX."""
+    write_bundle(bundle(read_onnx(model.read_bytes()), optimise="size"), tmp_path / "c")
+    return tmp_path
+
+
+def test_of_an_exported_folder_its_own_c_is_measured(exported):
+    (row,) = bench_cores([exported], ["cortex-m4"])["results"]
+    assert row["sha256"] == read_artefact(exported / "c").sha256 and row["equal"] == 3 and row["source"] == "file"
+
+
+def test_c_that_lies_there_is_compiled_for_what_it_was_written(exported):
+    (row,) = bench_cores([exported / "c"], ["cortex-m4"])["results"]
+    (anew,) = bench_cores([exported], ["cortex-m4"], optimise="size")["results"]
+    assert row["flash_bytes"] == anew["flash_bytes"] and anew["source"] == "written from model.onnx"
+
+
+def test_settings_for_c_are_refused_where_it_is_written_already(exported):
+    document = bench_cores([exported / "c"], ["cortex-m4"], optimise="size")
+    assert document["exit_code"] == 2 and "--optimise" in document["results"][0]["error"]
+
+
+def test_c_of_another_network_than_the_onnx_beside_it_is_refused(exported):
+    (exported / "model.onnx").write_bytes(onnx_bytes(bcresnet("int8", shape=(1, 32, 24))))
+    document = bench_cores([exported], ["cortex-m4"])
+    assert document["exit_code"] == 3 and "model.onnx" in document["results"][0]["error"]

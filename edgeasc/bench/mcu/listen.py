@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeasc.bench.machine import describe_machine
+from edgeasc.bench.mcu.bench import find_code
 from edgeasc.bench.mcu.boards import Board, find_board
 from edgeasc.bench.mcu.emulate import EMULATOR, run_emulator
 from edgeasc.bench.mcu.firmware import Firmware, build
 from edgeasc.errors import BadInput, EdgeascError, ResourceExhausted, UsageError
 from edgeasc.export.c.bundle import Bundle, parse_payload
-from edgeasc.export.c.choice import DEFAULT, Optimise
+from edgeasc.export.c.choice import Optimise
 from edgeasc.export.c.frontend import scene_samples
 from edgeasc.features.integer import IntegerFrontEnd, pcm16
 from edgeasc.features.integer_tables import thresholds
@@ -58,7 +59,7 @@ def bench_listening(
     cores: Iterable[str],
     audio: Iterable[Path],
     *,
-    optimise: Optimise = DEFAULT,
+    optimise: Optimise | None = None,
     ram: int | None = None,
 ) -> dict[str, Any]:
     """Scenes, instructions, flash and RAM of every model on every emulated core for every recording.
@@ -83,7 +84,7 @@ def bench_listening(
 
 
 def listen(
-    path: Path, core: str, recordings: Iterable[Path], *, optimise: Optimise = DEFAULT, ram: int | None = None
+    path: Path, core: str, recordings: Iterable[Path], *, optimise: Optimise | None = None, ram: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """The rows of one model on one core, built once; a recording that cannot be heard is a row that says so.
 
@@ -93,15 +94,16 @@ def listen(
     from edgeasc.data.audio import load_audio
 
     board = find_board(core)
-    text, graph, artefact = _prepare(path, optimise, ram)
+    code, artefact = find_code(path, optimise, ram), read_artefact(path)
+    text = parse_payload(code.artefact.payload)
     stream = read_stream(text, path)
     with tempfile.TemporaryDirectory(prefix="edgeasc-fw-") as place:
-        firmware = build(text, board, Path(place), optimise, MAIN)
+        firmware = build(text, board, Path(place), code.optimise, MAIN)
         for recording in recordings:
             try:
                 samples = pcm16(load_audio(recording, stream.spec.sample_rate))
                 heard = hear(stream, board, firmware, samples)
-                row = _row(stream, graph, artefact, board, firmware, heard, samples)
+                row = _row(stream, code.graph, artefact, board, firmware, heard, samples)
             except EdgeascError as error:
                 row = {"error": str(error), "exit_code": error.exit_code}
             yield {"audio": str(recording)} | row
@@ -187,23 +189,6 @@ def stream_spec(text: Bundle, path: Path | None = None) -> LogMel:
         BadInput: it has none, and why; or its facts make no sense.
     """
     return read_stream(text, path).spec
-
-
-def _prepare(path: Path, optimise: Optimise, ram: int | None) -> tuple[Bundle, IntegerGraph | None, Artefact]:
-    artefact = read_artefact(path)
-    if artefact.kind == "onnx":
-        from edgeasc.export.c.bundle import bundle
-        from edgeasc.graph.onnx_read import read_onnx
-
-        graph = read_onnx(artefact.payload)
-        return bundle(graph, optimise=optimise, ram=ram), graph, artefact
-    if artefact.kind != "c":
-        raise BadInput("bench", f"a {artefact.kind} model has no C; give its quantised .onnx or its run", path)
-    from edgeasc.export.c.genuine import check_genuine
-
-    text = parse_payload(artefact.payload)
-    check_genuine(text)
-    return text, None, artefact
 
 
 def _row(

@@ -48,7 +48,7 @@ def bench_boards(
     """
 
     def ask(path: Path, name: str) -> dict[str, Any]:
-        found = prepare(path, clips, stored=True)
+        found = prepare(path, clips)
         with contextlib.closing(connect(name, baud)) as port:
             link = SerialLink(port, name, answer_seconds=answer_seconds, run_seconds=timeout)
             return _measure(found, path, name, link)

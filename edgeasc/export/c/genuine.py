@@ -72,7 +72,7 @@ def check_genuine(bundle: Bundle) -> None:
     for name, text in bundle.files.items():
         if name in kernel_names():
             if text != kernel_text(name):
-                raise BadInput("C folder", f"{name} is not this version's; it is not compiled here")
+                raise BadInput("C folder", f"{name} is not this version's and is not compiled here; export it again")
         elif name == host:
             if _plain(text) != _plain(host_program(PREFIX)):
                 raise BadInput("C folder", f"{name} is not what edgeasc writes; it is not compiled here")
