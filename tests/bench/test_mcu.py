@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graph_builder import bcresnet
+from graph_builder import GraphBuilder, bcresnet
 from one_op import random_conv, random_int8
 
 from edgeasc.bench import host
@@ -54,9 +54,24 @@ def test_counts_are_the_same_every_time(model):
     assert first == second
 
 
-def test_the_arguments_of_all_layers_do_not_pile_up_on_the_stack(model):
-    (row,) = bench_cores([model], ["cortex-m4"])["results"]
-    assert 64 < row["stack_bytes"] < 2048
+def deep(folder: Path, blocks: int) -> Path:
+    """A network of `blocks` alike behind one transition."""
+    net = GraphBuilder("int8", (1, 16, 20), 0)
+    x = net.conv("stem", "input", 8, (5, 5), relu=True)
+    for number in range(blocks):
+        x = net.block(f"block{number}", x, 12)
+    folder.mkdir()
+    graph = net.graph(net.mean("logits", net.conv("head", x, 3, (1, 1)), ("F", "T"), keep=False))
+    (folder / "model.onnx").write_bytes(onnx_bytes(graph))
+    return folder / "model.onnx"
+
+
+def test_the_arguments_of_all_layers_do_not_pile_up_on_the_stack(tmp_path):
+    """The kernels' own tables take up to 4 kB, however many layers there are."""
+    models = [deep(tmp_path / str(blocks), blocks) for blocks in (2, 8)]
+    shallow, deeper = (row["stack_bytes"] for row in bench_cores(models, ["cortex-m4"])["results"])
+    assert 64 < shallow < 4608
+    assert deeper <= shallow + 64
 
 
 def layer(density: float) -> Bundle:
