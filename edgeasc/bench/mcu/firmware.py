@@ -95,6 +95,7 @@ def _compile(
     }
     command = [
         compiler, *board.flags, LEVELS[optimise], "-std=gnu99", "-Wall", "-Wextra",
+        "-Werror=implicit-function-declaration",
         "-ffreestanding", "-ffunction-sections", "-fdata-sections", f"-DEA_ROUNDING={ROUNDING[bundle.facts['form']]}",
         "-include", f"{FOLDER}/count.h", "-I.", *bundle.chip_sources, *(f"{FOLDER}/{name}" for name in (main, STARTUP)),
         "-nostdlib", "-Wl,--gc-sections", "-T", f"{FOLDER}/link.ld",

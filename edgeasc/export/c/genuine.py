@@ -17,21 +17,24 @@ from edgeasc.export.c.source import LICENCE, host_program, kernel_names, kernel_
 _DEFINE = re.compile(r"^(#define SCENE_[A-Z0-9_]+) -?[0-9]+$", re.MULTILINE)
 _NUMBER = r"\(?-?[0-9]+(?: - 1\))?\)?"
 _STRING = r'"(?:[^"\\\n]|\\[0-7]{3}|\\["\\?])*"'
+# Names of our own arrays alone: data that is named like a function is called by that name, and flash can be run.
+_ARRAY = r"(?:[bimtw]_s[0-9]+_[A-Za-z0-9_]+|k_[A-Za-z0-9_]+|fe_[a-z]+)"
+_KERNEL = "(?:" + "|".join(re.findall(r"^void (ea_[a-z0-9_]+)\(", kernel_text("ea_kernels.h"), re.MULTILINE)) + ")"
 _STRIP = r"(?:\(i \+ [0-9]+\)|i)"
 _PLACE = (
-    rf"(?:a \+ [0-9]+(?: \+ [0-9]+)?(?: \+ {_STRIP} \* [0-9]+)?|{_STRIP}|[a-z][A-Za-z0-9_]*|&r_[A-Za-z0-9_]+"
+    rf"(?:a \+ [0-9]+(?: \+ [0-9]+)?(?: \+ {_STRIP} \* [0-9]+)?|{_STRIP}|{_ARRAY}|&r_[A-Za-z0-9_]+"
     rf"|p_\w+\[{_STRIP} / [0-9]+\])"
 )
 _VALUE = rf"(?:{_PLACE}|-?[0-9]+|\(ea_[a-z]+\)\{{-?[0-9]+(?:, -?[0-9]+)*\}})"
 _COMMENT = r"/\* [^*\n]*(?:\*(?!/)[^*\n]*)* \*/"
 _LINES = {
     "weights.c": (
-        r'#include "weights\.h"', r"const u?int(?:8|16|32)_t \w+\[[0-9]+\] = \{", r"\};",
+        r'#include "weights\.h"', rf"const u?int(?:8|16|32)_t {_ARRAY}\[[0-9]+\] = \{{", r"\};",
         rf" +{_NUMBER},(?: {_NUMBER},)*",
     ),
     "weights.h": (
         r"#ifndef WEIGHTS_H", r"#define WEIGHTS_H", r"#include <stdint\.h>", r"#endif",
-        r"extern const u?int(?:8|16|32)_t \w+\[[0-9]+\];",
+        rf"extern const u?int(?:8|16|32)_t {_ARRAY}\[[0-9]+\];",
     ),
     "scene.h": (
         r"#(?:ifndef|define) SCENE_H", r"#include <stdint\.h>", r"#ifdef __cplusplus", r"#endif",
@@ -45,14 +48,14 @@ _LINES = {
         r'#include "(?:scene|ea_kernels|weights)\.h"', r"#ifndef EA_AFTER", r"#endif",
         r"#define EA_AFTER\(layer, name, output, bytes\)",
         r"const char \*const scene_labels\[SCENE_CLASSES\] = \{", rf"    {_STRING},", r"\};",
-        r"static const ea_(?:requant|resnorm_constants) r_\w+ = \{(?:\w+|-?[0-9]+|INT64_C\(-?[0-9]+\))"
-        r"(?:, (?:\w+|-?[0-9]+|INT64_C\(-?[0-9]+\)))*\};",
+        rf"static const ea_(?:requant|resnorm_constants) r_\w+ = \{{(?:{_ARRAY}|-?[0-9]+|INT64_C\(-?[0-9]+\))"
+        rf"(?:, (?:{_ARRAY}|-?[0-9]+|INT64_C\(-?[0-9]+\)))*\}};",
         r"(?:int|int8_t \*|void|const int8_t \*) ?scene_(?:init|input|run|output)\((?:const )?void \*arena\)", r"[{}]",
         r"    return arena && \(uintptr_t\)arena % 8 == 0 \? 0 : -1;",
         r"    return \((?:const )?int8_t \*\)arena \+ [0-9]+;", r"    int8_t \*const a = arena;",
         r"    for \(int32_t i = -?[0-9]+; i < [0-9]+; i\+\+\) \{", r"    \}",
         r"static const ea_requant \*const p_\w+\[[0-9]+\] = \{&r_\w+(?:, &r_\w+)*\};",
-        rf"    (?:    if \(i >= -?[0-9]+ && i < -?[0-9]+\) )?\{{ ea_[a-z0-9_]+\({_VALUE}(?:, {_VALUE})*\); \}}",
+        rf"    (?:    if \(i >= -?[0-9]+ && i < -?[0-9]+\) )?\{{ {_KERNEL}\({_VALUE}(?:, {_VALUE})*\); \}}",
         rf"    (?:    )?EA_AFTER\([0-9]+, {_STRING}, a \+ [0-9]+, [0-9]+\);",
     ),
 }  # fmt: skip

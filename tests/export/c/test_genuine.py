@@ -36,6 +36,13 @@ ATTACKS = {
     "a constructor": ("weights.c", '#include "weights.h"', "__attribute__((constructor)) static void f(void) {}"),
     "an include": ("weights.h", "#include <stdint.h>", '#include "/etc/passwd"'),
     "a comment that ends early": ("scene.c", "/* stem", "/* */ int evil; /* stem"),
+    "a function that is data": (
+        "weights.c",
+        '#include "weights.h"',
+        '#include "weights.h"\nconst uint8_t ea_evil[1] = {',
+    ),
+    "a function that is no kernel": ("scene.c", "{ ea_conv(", "{ ea_evil("),
+    "somebody else's variable": ("scene.c", "w_s9_stem", "environ"),
     "a number that is code": ("weights.c", "{\n    ", "{\n    evil(), "),
     "a string that ends early": ("scene.c", '    "', '    "" evil "'),
     "a macro": ("scene.h", "#define SCENE_LAYERS ", "#define SCENE_LAYERS evil() + "),
