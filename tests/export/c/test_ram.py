@@ -88,7 +88,7 @@ def test_strips_on_an_emulated_core_equal_the_reference(model, capsys, core):
         (["export", "--c", "--ram", "640"], 1, "the arena needs at least"),
         (["export", "--ram", "64KiB"], 2, "is about C; add --c"),
         (["export", "--c", "--ram", "64 apples"], 2, "is not a size"),
-        (["bench", "--ram", "64KiB"], 2, "needs a qemu: target"),
+        (["bench", "--ram", "64KiB"], 2, "needs a qemu: or native-c target"),
     ],
 )
 def test_limits_that_cannot_be_kept_are_one_line(model, tmp_path, capsys, arguments, code, why):
