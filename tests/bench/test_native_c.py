@@ -91,3 +91,15 @@ def test_the_command_shows_equality_and_the_sanitisers(model: Path, capsys: pyte
     assert main(["bench", str(model), "--target", "native-c"]) == 0
     shown = capsys.readouterr().out
     assert "3/3" in shown and "address, undefined" in shown
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("arena_bytes", "a"), ("arena_bytes", -5), ("form", "bogus"), ("form", 3), ("layers", None), ("layers", [3]),
+     ("input", {"shape": [1, 1, -3, 4]}), ("output", {"shape": [1, 1 << 40]}), ("input", 7)],
+)  # fmt: skip
+def test_facts_that_cannot_be_are_a_bad_file(tmp_path: Path, key: str, value: object) -> None:
+    made = bundle(small("island"))
+    write_bundle(replace(made, facts={**made.facts, key: value}), tmp_path)
+    document = bench_native_c([tmp_path], clips=1, runs=1)
+    assert document["exit_code"] == 3 and document["results"][0]["error"].startswith("C folder: ")
