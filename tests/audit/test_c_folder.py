@@ -82,3 +82,25 @@ def test_an_array_that_is_shorter_than_declared_is_refused(folder):
 def test_targets_of_c_point_to_the_emulator(folder):
     with pytest.raises(BadInput, match="edgeasc bench --target qemu"):
         audit(folder, targets=["cortex-m4"])
+
+
+LIES = [
+    ({"arena_bytes": 8}, "its arena"),
+    ({"arena_bytes": -5}, "its arena"),
+    ({"constant_bytes": -1}, "its constants"),
+    ({"form": "bogus"}, "its form"),
+    ({"layers": []}, "its layers"),
+    ({"layers": [{"name": 3, "macs": 1}]}, "its layers"),
+    ({"layers": [{"name": "a\u001b[2J", "macs": 1}]}, "its layers"),
+    ({"input": {"shape": [1, 1, -3, 4]}}, "the shape"),
+    ({"input": {"shape": [1, 99999, 99999, 4]}}, "the shape"),
+    ({"output": {"shape": "x"}}, "the shape"),
+]
+
+
+@pytest.mark.parametrize(("lie", "named"), LIES)
+def test_facts_that_cannot_be_are_refused_by_name(folder, lie, named):
+    facts = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(facts | lie))
+    with pytest.raises(BadInput, match=f"malformed: {named}"):
+        audit(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +15,10 @@ from edgeasc.bench.mcu.emulate import bench_emulated
 from edgeasc.errors import BadInput, EdgeascError, UsageError
 from edgeasc.export.c.bundle import parse_payload
 from edgeasc.export.c.choice import DEFAULT, Optimise
-from edgeasc.export.c.source import ROUNDING
 from edgeasc.graph.model import IntegerGraph
 from edgeasc.runtime.artefact import Artefact, c_artefact, read_artefact
 
 CLIPS = 3
-MOST = 1 << 31  # of any count in a C folder's facts: more than a chip addresses
 
 
 def bench_cores(
@@ -109,27 +106,11 @@ def find_code(path: Path, optimise: Optimise | None = None, ram: int | None = No
     return Code(written, graph, optimise, "written from model.onnx")
 
 
-def _check_facts(facts: dict[str, Any], path: Path | None) -> None:
-    """Refuse facts of a C folder that cannot be, before anything is sized by them."""
-
-    def count(value: object, least: int) -> bool:
-        return type(value) is int and least <= value <= MOST
-
-    shapes = [port.get("shape") if isinstance(port := facts.get(name), dict) else None for name in ("input", "output")]
-    plain = all(isinstance(shape, list) and shape and all(count(size, 1) for size in shape) for shape in shapes)
-    layers = facts.get("layers")
-    told = isinstance(layers, list) and all(isinstance(layer, dict) and count(layer.get("macs"), 0) for layer in layers)
-    whole = plain and all(count(math.prod(shape), 1) for shape in shapes if shape)
-    if not (whole and told and facts.get("form") in list(ROUNDING) and count(facts.get("arena_bytes"), 1)):
-        raise BadInput("C folder", "model.json is malformed (a shape, a layer, the form or the arena)", path)
-
-
 def _stored(artefact: Artefact, graph: IntegerGraph | None) -> Code:
     from edgeasc.export.c.genuine import check_genuine
 
     given = parse_payload(artefact.payload)
     check_genuine(given)
-    _check_facts(given.facts, artefact.path)
     ports = {} if graph is None else {"input": graph[graph.input].shape, "output": graph[graph.output].shape}
     for port, shape in ports.items():
         found = given.facts[port]["shape"]

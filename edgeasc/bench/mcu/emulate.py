@@ -10,6 +10,7 @@ import struct
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def run_emulator(firmware: Firmware, board: Board, timeout: float) -> None:
         raise MissingDependency(EMULATOR, f"not installed; {INSTALL}")
     folder = firmware.elf.parent
     command = [
-        *_ends_with_us(), emulator, "-M", board.machine, "-nographic", "-monitor", "none", "-serial", "none",
+        *_ends_with_us(), emulator, *_sandbox(emulator), "-M", board.machine,
+        "-nographic", "-monitor", "none", "-serial", "none",
         "-semihosting-config", "enable=on,target=native", "-icount", "shift=0", "-kernel", firmware.elf.name,
     ]  # fmt: skip
     try:
@@ -76,6 +78,14 @@ def run_emulator(firmware: Firmware, board: Board, timeout: float) -> None:
         what = "the firmware faulted" if done.returncode == FAULT_STATUS else f"exit code {done.returncode}"
         last = done.stderr.decode(errors="replace").strip().splitlines()
         raise ResourceExhausted(EMULATOR, f"{board.name}: {what}{f' ({last[-1][:200]})' if last else ''}")
+
+
+@cache
+def _sandbox(emulator: str) -> tuple[str, ...]:
+    """Options that keep the emulator from starting programs, which semihosting may ask for, where it has them."""
+    options = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny")
+    done = subprocess.run([emulator, *options, "-machine", "help"], capture_output=True, timeout=60, check=False)
+    return options if done.returncode == 0 else ()
 
 
 def _ends_with_us() -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeasc.errors import BadInput, CheckFailed
 from edgeasc.export.c.choice import DEFAULT, Optimise
+from edgeasc.export.c.facts import check_facts
 from edgeasc.export.c.frontend import find_front_end, front_end_facts
 from edgeasc.export.c.lower import lower
 from edgeasc.export.c.memory import Layout, lay_out
@@ -113,6 +114,7 @@ def read_bundle(folder: Path) -> Bundle:
         if len(payload) > LARGEST_FILE or sha256(payload) != digest:
             raise BadInput("C folder", "changed since it was written", folder / name)
         files[name] = payload.decode("utf-8", errors="strict")
+    check_facts(facts, files.get(f"{PREFIX}.h", ""), folder / FACTS)
     return Bundle(files, facts)
 
 
