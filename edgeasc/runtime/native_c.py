@@ -32,9 +32,13 @@ class NativeCBackend:
         check_genuine(bundle)
         facts = bundle.facts
         self._folder = tempfile.TemporaryDirectory(prefix="edgeasc-c-")
-        if not sanitise:
-            _try_sanitised(bundle, Path(self._folder.name))
-        program, compiler, checked = build_host(bundle, Path(self._folder.name), sanitise)
+        try:
+            if not sanitise:
+                _try_sanitised(bundle, Path(self._folder.name))
+            program, compiler, checked = build_host(bundle, Path(self._folder.name), sanitise)
+        except BaseException:
+            self._folder.cleanup()
+            raise
         self._output = int(np.prod(facts["output"]["shape"]))
         self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._finalizer = weakref.finalize(self, _end, self._process)
