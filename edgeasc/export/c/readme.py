@@ -41,7 +41,6 @@ def readme(
             "## What it needs",
             "",
             as_markdown([_memory(program, layout, front, code_bytes(files, len(program.steps)))]),
-            "",
             "Code hangs on core and compiler: `edgeasc bench . --target qemu:cortex-m4` links firmware and counts its",
             "flash, its stack and its instructions. Instructions are no latency.",
             "",
