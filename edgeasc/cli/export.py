@@ -63,7 +63,7 @@ def command(
     form: str,
     quiet: bool,
 ) -> None:
-    """Export a compressed run, or a quantised .onnx by any tool, to ONNX, TFLite and C.
+    """Export a compressed run, an exported folder or any tool's quantised .onnx to ONNX, TFLite and C.
 
     Every installed runtime computes the same inputs and is held against its judge; a missed rung fails the command
     and nothing is written. The manifest carries the digests and counts that `edgeasc verify` derives again.

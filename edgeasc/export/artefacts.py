@@ -14,10 +14,11 @@ from typing import Any, Literal
 import edgeasc
 from edgeasc.errors import BadInput, UsageError
 from edgeasc.export.c.choice import DEFAULT, Optimise
-from edgeasc.export.folder import check_place, whole_folder
-from edgeasc.export.manifest import describe, write_manifest
+from edgeasc.export.folder import MARK, check_place, whole_folder
+from edgeasc.export.manifest import describe, read_manifest, write_manifest
 from edgeasc.export.parity import (
     CLIPS,
+    EXACT,
     ParityFailed,
     ParityInputs,
     check_required,
@@ -27,7 +28,7 @@ from edgeasc.export.parity import (
     read_parity,
     write_parity,
 )
-from edgeasc.files import read_bytes, write_bytes, write_json, write_text
+from edgeasc.files import read_bytes, read_json, sha256, write_bytes, write_json, write_text
 from edgeasc.graph.model import IntegerGraph
 from edgeasc.graph.onnx_read import read_onnx
 from edgeasc.runtime.artefact import Artefact, c_artefact, onnx_artefact, tflite_artefact
@@ -120,13 +121,17 @@ def front_end_words(out: Path) -> str:
 
 
 def read_source(source: Path) -> Source:
-    """The quantised ONNX of a compressed run folder, or in a file.
+    """The quantised ONNX of a compressed run folder, of an exported folder, or in a file.
 
     Raises:
         BadInput: neither, not finished, or not expressible as an integer graph.
     """
     parity, exact, path = None, False, source
-    if source.is_dir():
+    exported = source.is_dir() and (source / MARK).is_file() and (source / ONNX).is_file()
+    if exported:
+        path, parity = source / ONNX, source / PARITY_INPUTS if (source / PARITY_INPUTS).is_file() else None
+        exact = parity is not None and _was_exact(source / PARITY_REPORT)
+    elif source.is_dir():
         from edgeasc.runs import Run
 
         run = Run(source)
@@ -137,11 +142,20 @@ def read_source(source: Path) -> Source:
     elif source.suffix.lower() != ".onnx":
         raise BadInput("export", "takes a compressed run folder or a quantised .onnx", source)
     payload = read_bytes(path, "ONNX")
+    if exported and sha256(payload) != read_manifest(source).source_sha256:
+        raise BadInput("ONNX", f"changed since {MARK} was written", path)
     try:
         graph = read_onnx(payload)
     except BadInput as error:
         raise BadInput(error.what, error.why, path) from None
     return Source(path, payload, graph, parity, exact)
+
+
+def _was_exact(report: Path) -> bool:
+    """Whether an earlier export's report says that the network was trained with the integer-exact forward."""
+    document = read_json(report, "parity report") if report.is_file() else None
+    rungs = document.get("rungs") if isinstance(document, dict) else None
+    return any(isinstance(rung, dict) and rung.get("against") == EXACT for rung in rungs or ())
 
 
 def tflite_payload(graph: IntegerGraph, converter: Converter = "direct") -> bytes:

@@ -24,6 +24,9 @@ def check_place(out: Path) -> None:
         raise UsageError("export", "exists and is not a folder", out)
     if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
         raise UsageError("export", f"the folder is not empty and holds no {MARK}; choose another", out)
+    above = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise UsageError("export", f"cannot be written: {above} is no folder that you may write to", out)
 
 
 @contextlib.contextmanager

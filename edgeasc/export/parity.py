@@ -31,6 +31,7 @@ CLIPS = 200
 MAX_CLIPS = 100_000
 _SAID = "edgeasc.parity"
 Origin = Literal["clips", "random"]
+EXACT = f"{FAKE_QUANTISED}, integer-exact"  # the judge of a network trained with that forward
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _reference_rungs(inputs: ParityInputs, judges: Judges) -> list[Rung]:
     """
     found = []
     if inputs.reference is not None:
-        against = f"{FAKE_QUANTISED}, integer-exact" if inputs.exact else "stored logits"
+        against = EXACT if inputs.exact else "stored logits"
         found.append(compare(REFERENCE, against, judges.reference, inputs.reference, judges.scale, EQUAL))
     near = INFORMATION if inputs.exact or inputs.origin == "random" else NEAR
     label = judges.label(FAKE_QUANTISED)

@@ -97,6 +97,32 @@ def test_verify_passes_and_then_finds_one_flipped_bit(line: Path, capsys: pytest
     assert (code, "model.tflite sha256" in out, len(err.splitlines())) == (1, True, 1)
 
 
+def test_an_exported_folder_exports_again_with_its_own_parity_inputs(
+    line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = document(capsys, "export", line / "build", "--tflite", "--out", tmp_path / "again")
+    assert (tmp_path / "again" / "model.tflite").read_bytes() == (line / "build" / "model.tflite").read_bytes()
+    assert made["parity"]["inputs"] == json.loads((line / "build" / "parity.json").read_text())["inputs"]
+
+
+def test_an_exported_folder_whose_model_was_changed_is_refused(
+    line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(line / "build", tmp_path / "build")
+    model = tmp_path / "build" / "model.onnx"
+    model.write_bytes(model.read_bytes() + b"\x00")
+    code, _, error = call(capsys, "export", tmp_path / "build", "--tflite", "--out", tmp_path / "again")
+    assert (code, "changed since" in error) == (3, True)
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, error = call(capsys, "export", line / "build", "--out", tmp_path / "file" / "build")
+    assert (code, "no folder that you may write to" in error) == (2, True)
+
+
 def test_predict_names_scenes_with_probabilities(
     line: Path, recordings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
