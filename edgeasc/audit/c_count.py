@@ -21,7 +21,7 @@ from edgeasc.audit.stored_count import StoredCount
 from edgeasc.errors import BadInput
 from edgeasc.export.c.bundle import parse_payload
 from edgeasc.export.c.program import WIDTH
-from edgeasc.export.c.sparse import count_nonzero
+from edgeasc.export.c.sparse import count_nonzero, stored_weights
 from edgeasc.graph.count import BIAS_BYTES
 
 _ARRAY = re.compile(r"^const (u?int(?:8|16|32)_t) (\w+)\[(\d+)\] = \{([-0-9, ()\n]*)\};$", re.MULTILINE)
@@ -119,6 +119,11 @@ def _count_layer(
     for item in row["arrays"]:
         if roles[item] in ("weights", "bias"):
             ctype, values = arrays[item]
+            if roles[item] == "weights":
+                whole, values = len(values), stored_weights(ctype, values, channels)
+                if whole > len(values):  # a stream of gaps and weights
+                    stored.uncounted[_APART["indices"]] += whole - len(values)
+                    stored.uncounted_bytes[_APART["indices"]] += whole - len(values)
             kind = "weight" if roles[item] == "weights" else "bias"
             stored.counted.append(
                 Counted(kind, len(values), len(values), int(np.count_nonzero(values)), 8 * _width(ctype))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -104,3 +105,15 @@ def test_facts_that_cannot_be_are_refused_by_name(folder, lie, named):
     (folder / "model.json").write_text(json.dumps(facts | lie))
     with pytest.raises(BadInput, match=f"malformed: {named}"):
         audit(folder)
+
+
+def test_weights_positions_and_biases_are_those_of_the_readme(folder):
+    (found,) = audit(folder).models
+    table = (folder / "README.md").read_text()
+    roles = ("weights", "where weights belong that are stored without their zeros", "biases")
+    weights, positions, biases = (
+        int(re.search(rf"\| flash \| {words} \| ([0-9,]+) \|", table)[1].replace(",", "")) for words in roles
+    )
+    apart = {item.what: item.bytes for item in found.uncounted}
+    assert positions > 0 and apart["positions of weights"] == positions
+    assert found.stored.bytes == weights + biases

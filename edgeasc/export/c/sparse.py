@@ -76,9 +76,19 @@ def count_nonzero(ctype: str, numbers: NDArray[np.int64], c_out: int) -> int:
     Raises:
         ValueError: a stream that does not have `c_out` rows.
     """
+    return int(np.count_nonzero(stored_weights(ctype, numbers, c_out)))
+
+
+def stored_weights(ctype: str, numbers: NDArray[np.int64], c_out: int) -> NDArray[np.int64]:
+    """The weights in an array of the generated C, without the lengths and gaps of a delta8 stream.
+
+    Raises:
+        ValueError: a stream that does not have `c_out` rows.
+    """
     if ctype != "uint8_t":
-        return int(np.count_nonzero(numbers))
-    return sum(int(np.count_nonzero(row[1::2])) for row in _rows(numbers.astype(np.uint8), c_out, 2))
+        return numbers
+    rows = [row[1::2] for row in _rows(numbers.astype(np.uint8), c_out, 2)]
+    return np.concatenate([np.empty(0, np.int64), *rows]).astype(np.int64)
 
 
 def storages(weights: Weights) -> list[Stored]:
