@@ -6,6 +6,7 @@ a few known shapes: numbers, calls of kernels, names. Digests would not do: whoe
 
 from __future__ import annotations
 
+import math
 import re
 
 from edgeasc.errors import BadInput
@@ -86,6 +87,7 @@ def check_genuine(bundle: Bundle) -> None:
             _check_lines(name, text)
         elif name not in ("Makefile", "CMakeLists.txt", README):  # which are not used here
             raise BadInput("C folder", f"{name!r} is no file of ours; it is not compiled here")
+    _check_places(bundle)
 
 
 def _unnumbered(text: str) -> str:
@@ -102,3 +104,25 @@ def _check_lines(name: str, text: str) -> None:
     for number, line in enumerate(_plain(text).split("\n"), start=1):
         if line and known.fullmatch(line) is None:
             raise BadInput("C folder", f"{name} line {number} is not what edgeasc writes; it is not compiled here")
+
+
+_ARENA = re.compile(r"^#define SCENE_ARENA_BYTES (\d+)$", re.MULTILINE)
+_EXTENT = re.compile(r"\ba \+ (\d+)(?: \+ (\d+))?(?:, \(ea_shape\)\{(\d+), (\d+), (\d+)\}|, (\d+)\);)?")
+_PORT = re.compile(r"arena \+ (\d+);")
+
+
+def _check_places(bundle: Bundle) -> None:
+    """Every place in the arena, with the tensor that is told behind it, lies inside the arena that the header gives.
+
+    Raises:
+        BadInput: one does not.
+    """
+    model, header = (bundle.files.get(f"{PREFIX}.{kind}", "") for kind in "ch")
+    arena = _ARENA.search(header)
+    ports = [int(place) for place in _PORT.findall(model)]
+    largest = max(ports, default=0) + 1
+    for found in _EXTENT.finditer(model):
+        start, more, *sides, plain = (int(group) if group else 0 for group in found.groups())
+        largest = max(largest, start + more + max(math.prod(sides), plain, 1))
+    if arena is None or largest > int(arena[1]):
+        raise BadInput("C folder", f"{PREFIX}.c works outside of its arena; it is not compiled here")
