@@ -1,5 +1,7 @@
 """Seeded material for tests: a small trained-looking network, its input and its quantised form."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -23,14 +25,19 @@ def lively_network(**options: object) -> nn.Module:
     """BC-ResNet-Mod, c = 4, with batch-norm statistics and gains of both signs."""
     torch.manual_seed(7)
     network = create_model("bcresnet-mod-1", 5, **{"c": 4, "eps": 1e-2, **options})  # type: ignore[arg-type]
+    return enliven(network, (features(16, seed) for seed in range(20)), 0.6, 0.3)
+
+
+def enliven(network: nn.Module, batches: Iterable[Tensor], gain: float, offset: float) -> nn.Module:
+    """`network` with batch norms as after training: gains and offsets that spread so far, statistics of the batches."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, 0.6)
-            nn.init.normal_(module.bias, 0.0, 0.3)
+            nn.init.normal_(module.weight, 1.0, gain)
+            nn.init.normal_(module.bias, 0.0, offset)
     network.train()
     with torch.no_grad():
-        for seed in range(20):
-            network(features(16, seed))
+        for batch in batches:
+            network(batch)
     return network.eval()
 
 

@@ -16,6 +16,7 @@ import pytest
 import torch
 from expected_counts import audited
 from onnx import TensorProto, numpy_helper
+from seeded import enliven
 from torch import nn
 
 from edgeasc.compress.quantnet import QuantNet
@@ -42,15 +43,7 @@ def features(n: int, seed: int) -> torch.Tensor:
 def network(name: str) -> nn.Module:
     torch.manual_seed(3)
     model = create_model(name, 5, **SMALL.get(name, {}))
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, 0.3)
-            nn.init.normal_(module.bias, 0.0, 0.3)
-    model.train()
-    with torch.no_grad():
-        for seed in range(3):
-            model(features(8, seed))
-    return model.eval()
+    return enliven(model, (features(8, seed) for seed in range(3)), 0.3, 0.3)
 
 
 @cache

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from judges import builtin_ref, tflm
+from seeded import enliven
 from torch import Tensor, nn
 
 import edgeasc
@@ -38,15 +39,7 @@ def lively(name: str) -> nn.Module:
     """The network at a small part of its width, with statistics and gains of both signs."""
     torch.manual_seed(3)
     network = create_model(name, 4, c=4) if name == "bcresnet-8" else create_model(name, 4, width=1 / 32)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, 0.4)
-            nn.init.normal_(module.bias, 0.0, 0.2)
-    network.train()
-    with torch.no_grad():
-        for seed in range(12):
-            network(features(8, seed))
-    return network.eval()
+    return enliven(network, (features(8, seed) for seed in range(12)), 0.4, 0.2)
 
 
 @pytest.fixture(scope="module", params=NAMES)
