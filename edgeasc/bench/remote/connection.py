@@ -138,6 +138,7 @@ class RemoteRunner(ChildRunner):
         return logits
 
     def time(self, features: Features, runs: int) -> NDArray[np.int64]:
+        """Nanoseconds of `runs` runs there, [runs]; another number of them, or a negative one, is a device that lies."""
         with self.device.believed():
             spent = super().time(features, runs)
             if len(spent) != runs or spent.min() < 0:
@@ -145,6 +146,7 @@ class RemoteRunner(ChildRunner):
         return spent
 
     def probe(self) -> float:
+        """GFLOP/s of a matrix product there; a number that no machine has is a device that lies."""
         with self.device.believed():
             found = super().probe()
             if not 0 < found < 1e9:

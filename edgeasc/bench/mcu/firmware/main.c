@@ -29,10 +29,7 @@ void fw_after(int layer)
 
 void fw_exit(int status)
 {
-    const uint32_t arguments[2] = {0x20026u, (uint32_t)status};
-    sh_call(SH_EXIT_EXTENDED, arguments);
-    for (;;) {
-    }
+    sh_exit(status);
 }
 
 int main(void)

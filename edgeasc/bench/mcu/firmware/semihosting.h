@@ -29,4 +29,13 @@ static inline int32_t sh_transfer(uint32_t operation, int32_t file, const void *
     return sh_call(operation, arguments);
 }
 
+/* Ends the emulator with this exit code. */
+static inline void sh_exit(int status)
+{
+    const uint32_t arguments[2] = {0x20026u, (uint32_t)status};
+    sh_call(SH_EXIT_EXTENDED, arguments);
+    for (;;) {
+    }
+}
+
 #endif
