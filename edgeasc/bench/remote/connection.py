@@ -138,7 +138,7 @@ class RemoteRunner(ChildRunner):
         return logits
 
     def time(self, features: Features, runs: int) -> NDArray[np.int64]:
-        """Nanoseconds of `runs` runs there, [runs]; another number of them, or a negative one, is a device that lies."""
+        """Nanoseconds of `runs` runs there, [runs]; another number of them, or a negative one, is a lie."""
         with self.device.believed():
             spent = super().time(features, runs)
             if len(spent) != runs or spent.min() < 0:
