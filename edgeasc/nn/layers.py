@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from edgeasc.errors import UsageError
+from edgeasc.nn.sequence import SEQUENCE_LEAVES
 
 
 class Add(nn.Module):
@@ -163,7 +164,7 @@ class MelNorm(SubSpectralNorm):
         return super().forward(x)
 
 
-LEAVES = (Add, FrequencyMean, TimeMean, TimeMax, GlobalMean, ResNorm, GlobalFreqNorm, SubSpectralNorm)
+LEAVES = (Add, FrequencyMean, TimeMean, TimeMax, GlobalMean, ResNorm, GlobalFreqNorm, SubSpectralNorm, *SEQUENCE_LEAVES)
 
 
 class LeafTracer(fx.Tracer):
