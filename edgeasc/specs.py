@@ -12,7 +12,7 @@ import math
 import tomllib
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -30,9 +30,22 @@ S = TypeVar("S", bound="Spec")
 
 
 class Spec(BaseModel):
-    """Base of all specifications: frozen, unknown keys refused."""
+    """Base of all specifications: frozen, unknown keys refused.
+
+    Fields named in `LATER` came after runs and artefacts had been written: at their default they are left out of the
+    written form, so that what was written before reads, and hashes, as it did.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # built when first used: imports are quick
+    LATER: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_defaults_of_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        for name in self.LATER:
+            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True):
+                document.pop(name, None)
+        return document
 
     @property
     def digest(self) -> str:
@@ -53,6 +66,8 @@ class LogMel(Spec):
     mel filters, `ln(S + log_floor)`. Defaults: QTI DCASE 2021, section 3.1, as read in the project's notes.
     """
 
+    LATER: ClassVar[frozenset[str]] = frozenset({"arithmetic"})
+
     sample_rate: int = Field(16_000, ge=1_000, le=192_000)  # Hz
     n_fft: int = Field(4096, ge=16, le=65_536, multiple_of=2)  # samples; even, so that a frame has a centre
     win_length: int = Field(2080, ge=16)  # samples, 130 ms
@@ -64,14 +79,6 @@ class LogMel(Spec):
     log_floor: float = Field(1e-6, gt=0.0)  # added to the mel power before the logarithm
     # integer: the numbers of the C front end, for networks that will hear through it
     arithmetic: Literal["float", "integer"] = "float"
-
-    @model_serializer(mode="wrap")
-    def _without_defaults_of_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Float front ends are written, and hence hashed, as they were before there was another."""
-        document: dict[str, Any] = handler(self)
-        if self.arithmetic == "float":
-            document.pop("arithmetic", None)
-        return document
 
     @model_validator(mode="after")
     def _consistent(self) -> LogMel:
