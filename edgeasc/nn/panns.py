@@ -9,11 +9,15 @@ Source: "Recognising primates' calls with CNNs" (mixup, SpecAugment, balanced sa
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
 from edgeasc.errors import UsageError
+from edgeasc.nn.gmme import image_pool
 from edgeasc.nn.layers import Add, FrequencyMean, GlobalMean, MelNorm, TimeMax, TimeMean
+
+Pooling = Callable[[int, int], tuple[nn.Module, int]]
 
 
 class PannsNetwork(nn.Module):
@@ -91,19 +95,27 @@ class BasicBlock(nn.Module):
         return result
 
 
-def cnn6(num_classes: int = 5, *, width: float = 1.0, n_mels: int = 64) -> PannsNetwork:
-    """CNN6: four 5x5 convolutions; 4,569,669 parameters with five classes."""
-    return _cnn(num_classes, width, n_mels, (64, 128, 256, 512), kernel=5, each=1)
+def cnn6(
+    num_classes: int = 5, *, width: float = 1.0, n_mels: int = 64, pool: str = "average", patch: int = 8, gates: int = 2
+) -> PannsNetwork:
+    """CNN6: four 5x5 convolutions; 4,569,669 parameters with five classes. `pool` as in `cnn10`."""
+    return _cnn(num_classes, width, n_mels, (64, 128, 256, 512), 5, 1, pooling=_pooling(pool, patch, gates))
 
 
-def cnn10(num_classes: int = 5, *, width: float = 1.0, n_mels: int = 64) -> PannsNetwork:
-    """CNN10: four pairs of 3x3 convolutions; 4,951,493 parameters with five classes."""
-    return _cnn(num_classes, width, n_mels, (64, 128, 256, 512), kernel=3, each=2)
+def cnn10(
+    num_classes: int = 5, *, width: float = 1.0, n_mels: int = 64, pool: str = "average", patch: int = 8, gates: int = 2
+) -> PannsNetwork:
+    """CNN10: four pairs of 3x3 convolutions; 4,951,493 parameters with five classes.
+
+    With `pool="gmme"` the poolings between the blocks are GMME layers with N_k = `patch` and N_c = `gates`; they hand
+    four times the channels to the next block. The last one, before the head, stays an average.
+    """
+    return _cnn(num_classes, width, n_mels, (64, 128, 256, 512), 3, 2, pooling=_pooling(pool, patch, gates))
 
 
 def cnn14(num_classes: int = 20, *, width: float = 1.0, n_mels: int = 64) -> PannsNetwork:
     """CNN14: six pairs of 3x3 convolutions, the last without pooling; 79,714,772 parameters with twenty classes."""
-    return _cnn(num_classes, width, n_mels, (64, 128, 256, 512, 1024, 2048), kernel=3, each=2, last_pool=1)
+    return _cnn(num_classes, width, n_mels, (64, 128, 256, 512, 1024, 2048), 3, 2, last_pool=1)
 
 
 def mobilenet_v1(num_classes: int = 5, *, width: float = 1.0, n_mels: int = 64) -> PannsNetwork:
@@ -148,24 +160,41 @@ def wideresnet28_2(num_classes: int = 5, *, width: float = 1.0, n_mels: int = 64
     return PannsNetwork(nn.Sequential(body), n_in, num_classes, n_mels)
 
 
+def _pooling(pool: str, patch: int, gates: int) -> Pooling:
+    """How images are halved between blocks: `(channels, mels) -> (layer, channels behind it)`.
+
+    Raises:
+        UsageError: an unknown kind.
+    """
+    if pool == "average":
+        return lambda channels, mels: (nn.AvgPool2d(2), channels)
+    if pool == "gmme":
+        return lambda channels, mels: (image_pool(channels, mels, patch=patch, gates=gates), 4 * channels)
+    raise UsageError("network", f"pool = {pool!r}; it is 'average' or 'gmme'")
+
+
 def _cnn(
     num_classes: int,
     width: float,
     n_mels: int,
     channels: tuple[int, ...],
-    *,
     kernel: int,
     each: int,
+    *,
     last_pool: int = 2,
+    pooling: Pooling | None = None,
 ) -> PannsNetwork:
-    """Blocks of `each` convolutions, average pool and dropout."""
-    sides = [1, *(_channels(number, width) for number in channels)]
-    pools = [*(2,) * (len(channels) - 1), last_pool]
-    blocks = {
-        f"block{number}": _block(n_in, n_out, kernel, each, pool)
-        for number, (n_in, n_out, pool) in enumerate(zip(sides[:-1], sides[1:], pools, strict=True), start=1)
-    }
-    return PannsNetwork(nn.Sequential(OrderedDict(blocks)), sides[-1], num_classes, n_mels)
+    """Blocks of `each` convolutions, pool and dropout; the pool of the last one is an average, or none."""
+    blocks: OrderedDict[str, nn.Module] = OrderedDict()
+    n_in, mels = 1, n_mels
+    for number, wide in enumerate(channels, start=1):
+        n_out = n_behind = _channels(wide, width)
+        pool = 2 if number < len(channels) else last_pool
+        blocks[f"block{number}"] = block = _block(n_in, n_out, kernel, each, pool)
+        if pooling is not None and number < len(channels):
+            block.pool, n_behind = pooling(n_out, mels)
+        n_in, mels = n_behind, mels // 2
+    return PannsNetwork(nn.Sequential(blocks), n_in, num_classes, n_mels)
 
 
 def _block(n_in: int, n_out: int, kernel: int, convolutions: int, pool: int) -> nn.Sequential:

@@ -20,6 +20,8 @@ MODELS = {
     "cnn6": "edgeasc.nn.panns:cnn6",
     "cnn10": "edgeasc.nn.panns:cnn10",
     "cnn14": "edgeasc.nn.panns:cnn14",
+    "eat-s-aa": "edgeasc.nn.eat:eat_s_aa",
+    "eat-s-gmme": "edgeasc.nn.eat:eat_s_gmme",
     "mobilenet-v1": "edgeasc.nn.panns:mobilenet_v1",
     "resnet22": "edgeasc.nn.panns:resnet22",
     "wideresnet28-2": "edgeasc.nn.panns:wideresnet28_2",

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgeasc.errors import UsageError
+
 
 class Multiply(nn.Module):
     """The product of two tensors, broadcast over axes of size 1."""
@@ -58,6 +60,9 @@ class ClassToken(nn.Module):
     """A learned token before the first one, then a learned position added to each: `[B, C, 1, T] -> [B, C, 1, T + 1]`.
 
     Parameters: `token [1, C, 1, 1]`, `positions [1, C, 1, T + 1]`.
+
+    Raises:
+        UsageError: in `forward`, for another number of tokens.
     """
 
     def __init__(self, channels: int, tokens: int) -> None:
@@ -68,6 +73,10 @@ class ClassToken(nn.Module):
         nn.init.trunc_normal_(self.positions, std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
+        known = self.positions.shape[3] - 1
+        if x.shape[3] != known:
+            why = f"{x.shape[3]} tokens come where positions of {known} were learned"
+            raise UsageError("network", f"{why}; set model.options.samples to the length of an input")
         token = self.token.expand(x.shape[0], -1, -1, -1)
         return torch.cat((token, x), 3) + self.positions
 
@@ -119,4 +128,20 @@ class Attention(nn.Module):
         return f"heads={self.heads}, dropout={self.dropout}"
 
 
-SEQUENCE_LEAVES = (Multiply, ChannelSlice, Regroup, ClassToken, FirstToken, ChannelNorm, Attention)
+class BlurPool(nn.Conv2d):
+    """Depth-wise triangular low-pass filter of `2 stride + 1` taps that keeps every `stride`-th frame.
+
+    The taps (1, 2, .. stride + 1 .. 2, 1), normalised, are a buffer and no parameter: neither trained nor pruned.
+    Source: Zhang, "Making convolutional networks shift-invariant again" (arXiv 1904.11486), as EAT uses it.
+    Shape: `[B, C, 1, T + 2 stride] -> [B, C, 1, ceil(T / stride)]`; the padding is a layer before it.
+    """
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__(channels, channels, (1, 2 * stride + 1), (1, stride), groups=channels, bias=False)
+        ramp = torch.arange(1.0, stride + 2)
+        taps = torch.cat((ramp, ramp.flip(0)[1:]))
+        del self.weight
+        self.register_buffer("weight", (taps / taps.sum()).expand(channels, 1, 1, -1).clone())
+
+
+SEQUENCE_LEAVES = (Multiply, ChannelSlice, Regroup, ClassToken, FirstToken, ChannelNorm, Attention, BlurPool)
