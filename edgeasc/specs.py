@@ -12,12 +12,13 @@ import math
 import tomllib
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PositiveFloat,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
@@ -27,6 +28,8 @@ from pydantic import (
 from edgeasc.errors import BadInput, UsageError
 
 S = TypeVar("S", bound="Spec")
+Noise = Literal["white", "blue", "pink", "red", "violet", "uniform", "phase", "sine"]
+Mix = Literal["mixup", "timemix", "freqmix", "phasemix"]
 
 
 class Spec(BaseModel):
@@ -132,6 +135,34 @@ class AugmentSpec(Spec):
     gain_db: float = Field(0.0, ge=0.0)  # level change of the whole clip, uniform in +- this
 
 
+class WaveAugmentSpec(Spec):
+    """Augmentation of waveforms as EAT trains (arXiv 2204.11479); a section of it takes the place of `[augment]`.
+
+    Operations on one clip come each with `probability`, in an order drawn for every clip; 0 switches one off.
+    """
+
+    probability: float = Field(0.5, ge=0.0, le=1.0)
+    gain: tuple[PositiveFloat, PositiveFloat] = (0.5, 1.3)  # factor of the clip, and of a segment; equal ends: off
+    flip_sign: bool = True
+    shift_seconds: float = Field(0.1, ge=0.0)  # later or earlier, silence for what is missing, and part of a sample
+    mask_seconds: float = Field(0.1, ge=0.0)  # one piece becomes noise at -120 dB
+    segment_seconds: float = Field(0.1, ge=0.0)  # one piece louder or softer
+    rotate: bool = True  # circular shift by any time
+    noise: tuple[Noise, ...] = ("white", "blue", "pink", "red", "violet", "uniform", "phase", "sine")  # one of them
+    snr_db: float = Field(30.0, ge=0.0)
+    resample: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...] = (0.8, 0.9, 1.1, 1.2)  # one for the whole batch
+    resample_probability: float = Field(0.5, ge=0.0, le=1.0)
+    mixes: tuple[Mix, ...] = ("mixup", "timemix", "freqmix", "phasemix")  # one for the whole batch
+    mix_probability: float = Field(1.0, ge=0.0, le=1.0)
+    mix_after: int = Field(12, ge=0)  # epochs at the beginning without mixing
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WaveAugmentSpec:
+        if self.gain[0] > self.gain[1]:
+            raise ValueError(f"gain runs from {self.gain[0]:g} to {self.gain[1]:g}")
+        return self
+
+
 class TrainSpec(Spec):
     """Training: linear warm-up, then cosine to zero, per step; SGD with momentum as in the paper, or AdamW."""
 
@@ -179,6 +210,8 @@ class QuantizeSpec(Spec):
 class Recipe(Spec):
     """Everything that decides a run, one TOML section per field."""
 
+    LATER: ClassVar[frozenset[str]] = frozenset({"wave_augment"})
+
     model: ModelSpec
     features: LogMel = LogMel()
     data: DataSpec = DataSpec()
@@ -187,6 +220,13 @@ class Recipe(Spec):
     distill: DistillSpec = DistillSpec()
     prune: PruneSpec = PruneSpec()
     quantize: QuantizeSpec = QuantizeSpec()
+    wave_augment: WaveAugmentSpec | None = None  # instead of `augment`, for networks on waveforms
+
+    @model_validator(mode="after")
+    def _waves_where_there_are_some(self) -> Recipe:
+        if self.wave_augment is not None and getattr(self.features, "kind", None) != "waveform":
+            raise ValueError("wave_augment: needs a network on waveforms (features.kind = 'waveform')")
+        return self
 
     @property
     def n_samples(self) -> int:
@@ -318,6 +358,7 @@ __all__ = [
     "Recipe",
     "Spec",
     "TrainSpec",
+    "WaveAugmentSpec",
     "dump_toml",
     "nearest",
     "parse_spec",
