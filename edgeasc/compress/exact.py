@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edgeasc.errors import BadInput
 from edgeasc.graph import model as graph
-from edgeasc.graph.kernels import conv, elementwise, pool, reduce, resnorm, unary
+from edgeasc.graph.kernels import conv, elementwise, pool, reduce, resnorm, transformer, unary
 from edgeasc.graph.kernels.arrays import lookup
 from edgeasc.graph.model import Form, Node, QTensor
 
@@ -69,6 +70,15 @@ def kernel_of(node: Node, tensors: Tensors, form: Form) -> Kernel:
         case graph.ResNorm():
             constants = resnorm.resnorm_parameters(node, first, last)
             return lambda x: resnorm.resnorm(x, constants)
+        case graph.Gelu():
+            return _table(unary.gelu_table(first, last))
+        case graph.ChannelNorm():
+            norm = transformer.channel_norm_parameters(node, first, last)
+            return _through_numpy(lambda x: transformer.channel_norm(x, norm))
+        case graph.Attention():
+            queries, keys, values = (tensors[name] for name in node.inputs)
+            mixing = transformer.attention_parameters(node, (queries, keys, values), last)
+            return _through_numpy(lambda q, k, v: transformer.attention(q, k, v, mixing))
     raise BadInput("compress", f"{node.name}: no integer kernel for operator {node.op!r}")
 
 
@@ -76,8 +86,18 @@ def _table(table: unary.Table) -> Kernel:
     return lambda x: lookup(table, x)
 
 
+def _through_numpy(kernel: Callable[..., NDArray[np.int8]]) -> Kernel:
+    """The numpy kernel itself: a float computation would not have the same last bits in two libraries."""
+
+    def on_tensors(*inputs: Tensor) -> Tensor:
+        found = kernel(*(values.detach().cpu().numpy() for values in inputs))
+        return torch.from_numpy(found.astype(np.int64)).to(inputs[0].device)
+
+    return on_tensors
+
+
 class ExactKernels:
-    """Kernels by layer, rebuilt when a grid changes; those of convolutions follow their weights every time."""
+    """Kernels by layer, rebuilt when a grid changes; those of layers with weights follow them every time."""
 
     def __init__(self, form: Form) -> None:
         self.form = form
@@ -87,6 +107,8 @@ class ExactKernels:
         """int64 output integers of `node` on int64 input integers."""
         if isinstance(node, graph.Conv):
             return convolve(node, tensors, self.form, values[0])
+        if isinstance(node, graph.ChannelNorm):  # its gains and offsets are trained
+            return kernel_of(node, tensors, self.form)(*values)
         grids = tuple((tensors[n].scale, tensors[n].zero_point) for n in (*node.inputs, node.output))
         known = self.kernels.get(node.name)
         if known is None or known[0] != grids:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeasc.graph.model import Conv, IntegerGraph, Node, QTensor
+from edgeasc.graph.model import Attention, ChannelNorm, Conv, IntegerGraph, Node, QTensor
 
 BIAS_BYTES = 4
+FLOAT_BYTES = 4  # of the gains and offsets inside an island
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class GraphCount:
 
     @property
     def nonzero_bytes(self) -> int:
-        """Bytes of the non-zero parameters: one per weight, four per bias."""
+        """Bytes of the non-zero parameters: one per weight, four per bias and per float of an island."""
         return sum(layer.bytes for layer in self.layers)
 
     @property
@@ -126,16 +127,17 @@ def _layer(node: Node, graph: IntegerGraph, alive: int, seen: set[str]) -> Layer
     weights, nonzero_weights, biases, nonzero_biases, scales = _conv_counts(node)
     parameters = weights + sum(tensor.size for tensor in arrays)
     nonzero = nonzero_weights + sum(nonzero_values(tensor) for tensor in arrays)
+    floats, nonzero_floats = _float_counts(node)
     return LayerCount(
         name=node.name,
         op=node.op,
         output_shape=graph[node.output].shape,
-        parameters=parameters + biases,
-        nonzero=nonzero + nonzero_biases,
-        bytes=nonzero + BIAS_BYTES * nonzero_biases,
+        parameters=parameters + biases + floats,
+        nonzero=nonzero + nonzero_biases + nonzero_floats,
+        bytes=nonzero + BIAS_BYTES * nonzero_biases + FLOAT_BYTES * nonzero_floats,
         macs=macs(node, graph),
         activation_bytes=alive,
-        stored_bytes=parameters + BIAS_BYTES * biases,
+        stored_bytes=parameters + BIAS_BYTES * biases + FLOAT_BYTES * floats,
         weights=weights,
         nonzero_weights=nonzero_weights,
         biases=biases,
@@ -153,13 +155,23 @@ def _conv_counts(node: Node) -> tuple[int, int, int, int, int]:
     return node.weight.size, nonzero, node.bias.size, int(np.count_nonzero(node.bias)), node.scale.size
 
 
+def _float_counts(node: Node) -> tuple[int, int]:
+    """Gains and offsets of a norm in float, and those that are not zero."""
+    if not isinstance(node, ChannelNorm):
+        return 0, 0
+    values = np.concatenate((node.gain, node.offset))
+    return values.size, int(np.count_nonzero(values))
+
+
 def nonzero_values(tensor: QTensor) -> int:
     """Elements of a constant whose real value is not zero."""
     return 0 if tensor.data is None else int(np.count_nonzero(tensor.data != tensor.zero_point))
 
 
 def macs(node: Node, graph: IntegerGraph) -> int:
-    """Multiply-accumulates of a convolution, batch 1; 0 for every other operator."""
+    """Multiply-accumulates of a convolution or of attention's two products, batch 1; 0 for every other operator."""
+    if isinstance(node, Attention):
+        return 2 * graph[node.inputs[0]].size * graph[node.inputs[1]].shape[3]
     if not isinstance(node, Conv):
         return 0
     return graph[node.output].size * int(np.prod(node.weight.shape[1:]))

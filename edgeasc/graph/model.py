@@ -169,7 +169,43 @@ class ResNorm(Node):
     op_name = "resnorm"
 
 
-ISLANDS = (Silu, ResNorm)
+@dataclass(frozen=True)
+class Gelu(Node):
+    """Island: `x * Phi(x)`, Phi the normal distribution, not its tanh approximation; a table in integers."""
+
+    op_name = "gelu"
+
+
+@dataclass(frozen=True)
+class ChannelNorm(Node):
+    """Island: layer norm over the channels of every frequency and time, times `gain`, plus `offset`."""
+
+    gain: NDArray[np.float32] = field(repr=False)  # [C]
+    offset: NDArray[np.float32] = field(repr=False)  # [C]
+    eps: float = 1e-5
+    op_name = "channel_norm"
+
+
+@dataclass(frozen=True)
+class Attention(Node):
+    """Island: `softmax(q k^T / sqrt(C / heads)) v` over time, for queries, keys, values `(1, C, 1, T)`.
+
+    Channels belong to heads in equal runs.
+    """
+
+    heads: int = 1
+    op_name = "attention"
+
+
+@dataclass(frozen=True)
+class ZeroPad(Node):
+    """Zeros before the first frame and behind the last one; the output has the input's scale and zero point."""
+
+    padding: tuple[int, int] = (0, 0)  # frames before, frames after
+    op_name = "zero_pad"
+
+
+ISLANDS = (Silu, Gelu, ResNorm, ChannelNorm, Attention)
 
 
 @dataclass(frozen=True)

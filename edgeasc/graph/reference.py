@@ -14,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
-from edgeasc.graph.kernels import conv, elementwise, pool, reduce, resnorm, unary
+from edgeasc.graph.kernels import conv, elementwise, pool, reduce, resnorm, transformer, unary
 from edgeasc.graph.kernels.arrays import lookup
 from edgeasc.graph.model import (
     Add,
+    Attention,
     AvgPool,
+    ChannelNorm,
     Conv,
+    Gelu,
     IntegerGraph,
     Logistic,
     MaxPool,
@@ -31,6 +34,7 @@ from edgeasc.graph.model import (
     Rsqrt,
     Silu,
     Sub,
+    ZeroPad,
 )
 
 CACHED_VALUES = 2**17  # int64 values of one tensor: a megabyte
@@ -180,3 +184,27 @@ def _silu(node: Silu, graph: IntegerGraph) -> Kernel:
 @prepare.register
 def _resnorm(node: ResNorm, graph: IntegerGraph) -> Kernel:
     return _wide(resnorm.resnorm, resnorm.resnorm_parameters(node, *_unary(node, graph)))
+
+
+@prepare.register
+def _gelu(node: Gelu, graph: IntegerGraph) -> Kernel:
+    return _table(unary.gelu_table(*_unary(node, graph)))
+
+
+@prepare.register
+def _channel_norm(node: ChannelNorm, graph: IntegerGraph) -> Kernel:
+    parameters = transformer.channel_norm_parameters(node, *_unary(node, graph))
+    return lambda values: transformer.channel_norm(values, parameters)
+
+
+@prepare.register
+def _attention(node: Attention, graph: IntegerGraph) -> Kernel:
+    queries, keys, values = (graph[name] for name in node.inputs)
+    parameters = transformer.attention_parameters(node, (queries, keys, values), graph[node.output])
+    return lambda q, k, v: transformer.attention(q, k, v, parameters)
+
+
+@prepare.register
+def _zero_pad(node: ZeroPad, graph: IntegerGraph) -> Kernel:
+    zero_point, around = graph[node.output].zero_point, ((0, 0), (0, 0), (0, 0), node.padding)
+    return lambda values: np.pad(values, around, constant_values=zero_point)

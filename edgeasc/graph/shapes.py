@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgeasc.errors import BadInput
-from edgeasc.graph.model import Conv, Mean, Node, Pool
+from edgeasc.graph.model import Attention, ChannelNorm, Conv, Mean, Node, Pool, ZeroPad
 
 AXES = {"C": 1, "F": 2, "T": 3}
 
@@ -35,7 +35,22 @@ def _output_shape(node: Node, inputs: Sequence[tuple[int, ...]]) -> tuple[int, .
         return (n, c, *((s - k) // d + 1 for s, k, d in zip(sides, node.kernel, node.stride, strict=True)))
     if isinstance(node, Mean):
         return mean_shape(inputs[0], node)
+    if isinstance(node, ZeroPad):
+        return (*inputs[0][:3], inputs[0][3] + sum(node.padding))
+    if isinstance(node, ChannelNorm) and not node.gain.shape == node.offset.shape == inputs[0][1:2]:
+        raise ValueError(f"{len(node.gain)} gains and {len(node.offset)} offsets for an input {inputs[0]}")
+    if isinstance(node, Attention):
+        return _attention_shape(node, inputs)
     return tuple(int(side) for side in np.broadcast_shapes(*inputs))
+
+
+def _attention_shape(node: Attention, inputs: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    queries = inputs[0]
+    if len(inputs) != 3 or len(set(inputs)) != 1 or len(queries) != 4 or queries[2] != 1:
+        raise ValueError(f"queries, keys and values {tuple(inputs)} are not three times (1, C, 1, T)")
+    if node.heads < 1 or queries[1] % node.heads:
+        raise ValueError(f"{queries[1]} channels do not divide by {node.heads} heads")
+    return queries
 
 
 def _conv_shape(node: Conv, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -17,10 +17,14 @@ from edgeasc.errors import BadInput
 from edgeasc.graph.kernels.conv import accumulate
 from edgeasc.graph.kernels.pool import max_pool, mean_pool
 from edgeasc.graph.kernels.reduce import AXES
+from edgeasc.graph.kernels.unary import gelu
 from edgeasc.graph.model import (
     Add,
+    Attention,
     AvgPool,
+    ChannelNorm,
     Conv,
+    Gelu,
     IntegerGraph,
     Logistic,
     MaxPool,
@@ -32,6 +36,7 @@ from edgeasc.graph.model import (
     Rsqrt,
     Silu,
     Sub,
+    ZeroPad,
 )
 
 Int8 = NDArray[np.int8]
@@ -123,6 +128,21 @@ def _resnorm(node: ResNorm, x: Real) -> Real:
     return node.lam * x + centred / np.sqrt(variance + node.eps)
 
 
+def _channel_norm(node: ChannelNorm, x: Real) -> Real:
+    centred = x - x.mean(axis=1, keepdims=True)
+    normal = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + node.eps)
+    return normal * node.gain.reshape(1, -1, 1, 1) + node.offset.reshape(1, -1, 1, 1)
+
+
+def _attention(node: Attention, queries: Real, keys: Real, values: Real) -> Real:
+    batch, channels, _, tokens = queries.shape
+    q, k, v = (x.reshape(batch, node.heads, -1, x.shape[3]) for x in (queries, keys, values))
+    scores = np.einsum("bhct,bhcs->bhts", q, k) / np.sqrt(channels // node.heads)
+    powers = np.exp(scores - scores.max(axis=3, keepdims=True))
+    shares = powers / powers.sum(axis=3, keepdims=True)
+    return np.einsum("bhts,bhcs->bhct", shares, v).reshape(batch, channels, 1, tokens)
+
+
 def _sigmoid(x: Real) -> Real:
     with np.errstate(over="ignore"):
         return 1.0 / (1.0 + np.exp(-x))
@@ -138,3 +158,7 @@ _register(Logistic, lambda node, x: _sigmoid(x))
 _register(Rsqrt, _rsqrt)
 _register(Silu, lambda node, x: x * _sigmoid(x))
 _register(ResNorm, _resnorm)
+_register(Gelu, lambda node, x: gelu(x))
+_register(ChannelNorm, _channel_norm)
+_register(Attention, _attention)
+_register(ZeroPad, lambda node, x: np.pad(x, ((0, 0), (0, 0), (0, 0), node.padding)))

@@ -38,6 +38,15 @@ def lookup(table: NDArray[Any], values: Any) -> Any:
     return constant(table.astype(np.int64), values)[values + 128]
 
 
+def half_away(steps: NDArray[np.float64], zero_point: int) -> NDArray[np.float64]:
+    """Real output steps as integers from `zero_point`, halves away from zero, clipped to int8.
+
+    So rounds TensorFlow Lite's QUANTIZE, which ends a float island.
+    """
+    rounded = np.sign(steps) * np.floor(np.abs(steps) + 0.5) + zero_point
+    return np.asarray(rounded.clip(INT8_MIN, INT8_MAX), dtype=np.float64)
+
+
 def check_int32(what: str, largest: int, shift: int) -> None:
     """Refuse numbers of at most `largest` that a shift to the left, or a zero point, takes out of int32.
 

@@ -1,18 +1,20 @@
 """Functions of one int8 value: 256-entry tables, built once by the twin of the kernel, applied by one gather.
 
-LOGISTIC and RSQRT copy the fixed-point arithmetic of TensorFlow Lite's reference kernels. SiLU is an island: a float
-computation between dequantisation and quantisation, hence rounded half away from zero as TensorFlow Lite's QUANTIZE.
+LOGISTIC and RSQRT copy the fixed-point arithmetic of TensorFlow Lite's reference kernels. SiLU and GELU are islands,
+float computations between dequantisation and quantisation, hence rounded half away from zero as its QUANTIZE.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, check_int32, every_int8, requantizer
+from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, check_int32, every_int8, half_away, requantizer
 from edgeasc.graph.kernels.fixedpoint import divide_by_power, inverse_sqrt, logistic
 from edgeasc.graph.model import Form, QTensor
 from edgeasc.graph.rounding import quantize_multiplier
@@ -75,7 +77,25 @@ def portable_rsqrt_scale(source: QTensor, output: QTensor, form: Form = "int8") 
 
 def silu_table(source: QTensor, output: QTensor) -> Table:
     """`x * sigmoid(x)` for every int8 input, in float64, rounded half away from zero."""
-    real = (every_int8() - source.zero_point) * float(source.scale)
-    steps = real / (1.0 + np.exp(np.minimum(-real, 700.0))) / float(output.scale)  # e^710 is no float64
-    rounded = np.sign(steps) * np.floor(np.abs(steps) + 0.5) + output.zero_point
-    return rounded.clip(INT8_MIN, INT8_MAX).astype(np.int8)
+    return island_table(lambda x: x / (1.0 + np.exp(np.minimum(-x, 700.0))), source, output)  # e^710 is no float64
+
+
+def gelu_table(source: QTensor, output: QTensor) -> Table:
+    """`x * Phi(x)` for every int8 input, in float64, rounded half away from zero."""
+    return island_table(gelu, source, output)
+
+
+def gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`x * Phi(x)`, Phi the distribution function of the normal distribution."""
+    return x * 0.5 * (1.0 + _erf(x / math.sqrt(2.0)))
+
+
+def island_table(
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]], source: QTensor, output: QTensor
+) -> Table:
+    """A real function of every int8 input, rounded half away from zero."""
+    steps = function((every_int8() - source.zero_point) * float(source.scale)) / float(output.scale)
+    return half_away(steps, output.zero_point).astype(np.int8)
+
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
