@@ -97,4 +97,5 @@ def _choose(dataset: Dataset, run: Run | None, fold: int | None, every_clip: boo
 
     clips = run_clips(run, dataset, dataset.labels)
     words = str(run.info().data.get("split") or "the run's test clips")
+    words = words if clips["test"] else f"validation clips ({words})"
     return Chosen(clips["test"] or clips["validation"], words, [clip.device for clip in clips["train"]])

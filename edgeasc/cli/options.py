@@ -14,7 +14,7 @@ FOLDER = click.Path(path_type=Path)
 
 def data_option(purpose: str = "Recordings") -> Decorator:
     """`--data`: a folder or a CSV file."""
-    layouts = "one folder per class, a CSV with path and label, or the ESC-50 layout"
+    layouts = "one folder per class, a CSV with path and label, ESC-50, UrbanSound8K, Speech Commands or ComParE PRS"
     return click.option("--data", type=FOLDER, help=f"{purpose}: {layouts}. Without it: built-in scenes.")
 
 

@@ -20,6 +20,8 @@ from edgeasc.files import read_bytes, sha256
 from edgeasc.specs import nearest
 
 BUILT_IN = "built-in scenes"  # the name of the data set that comes with edgeasc
+UNLABELLED = -1  # label of a clip whose class the data set keeps to itself
+Role = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Clip:
     city: str | None = None
     fold: int | None = None
     group: str = ""  # the recording it was cut from
-    role: Literal["train", "test"] | None = None  # set where the data set prescribes its split
+    role: Role | None = None  # set where the data set prescribes its split
     path: Path | None = None
 
 
@@ -65,7 +67,9 @@ class FileSource:
 class Dataset:
     """Clips with their class names and their sound.
 
-    `notes` are sentences on what was assumed or left aside while reading, for the command line to print.
+    `clips` all have a class. `unlabelled` are those of a challenge's test set: there to be predicted, never scored,
+    their label `UNLABELLED`. `notes` are sentences on what was assumed or left aside while reading, for the command
+    line to print.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Dataset:
     clips: tuple[Clip, ...]
     source: Source
     notes: tuple[str, ...] = ()
+    unlabelled: tuple[Clip, ...] = ()
 
     def waveform(self, clip: Clip, sample_rate: int) -> NDArray[np.float32]:
         """The sound of `clip`, float32 [n_samples], mono, at `sample_rate` Hz."""

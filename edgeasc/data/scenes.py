@@ -22,7 +22,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -30,7 +29,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
 from edgeasc.data import scene_sounds as sounds
-from edgeasc.data.clips import BUILT_IN, Clip, Dataset
+from edgeasc.data.clips import BUILT_IN, Clip, Dataset, Role
 from edgeasc.data.scene_devices import BY_NAME, recorded
 from edgeasc.data.scene_sounds import N_SAMPLES, SAMPLE_RATE, TIME, Signal
 from edgeasc.errors import UsageError
@@ -44,7 +43,6 @@ STRAY_PROBABILITY = 0.3  # of a sound that belongs to another scene
 STRAY_DB = (-12.0, 4.0)  # level of that sound: mean, standard deviation
 LEVEL_DB = (-20.0, 4.0)  # dBFS of a segment before the device: mean, standard deviation
 
-Role = Literal["train", "test"]
 Level = tuple[float, float, float]  # probability in a recording, mean dB, standard deviation dB
 
 

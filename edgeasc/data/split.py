@@ -34,7 +34,8 @@ def split(dataset: Dataset, fold: int | None = None, validation: float = 0.1, se
     Args:
         dataset: what to split.
         fold: the fold to test on; by default the largest one present.
-        validation: part of the training clips set aside for model selection, 0 for none.
+        validation: part of the training clips set aside for model selection, 0 for none; a data set that
+            prescribes its validation clips keeps them all.
         seed: for what is drawn; the same seed draws the same split.
 
     Raises:
@@ -43,18 +44,36 @@ def split(dataset: Dataset, fold: int | None = None, validation: float = 0.1, se
             no training clip.
     """
     rest, test, rule = _held_out(dataset, fold, seed)
+    chosen, how = _selecting(dataset, rest, validation, seed)
+    train = tuple(clip for clip in rest if clip.group not in chosen)
+    _all_trained(dataset, train, rule + how)
+    selected = tuple(clip for clip in rest if clip.group in chosen)
+    return Split(train, selected, test, rule + how + _untested(dataset, test))
+
+
+def _selecting(dataset: Dataset, rest: list[Clip], validation: float, seed: int) -> tuple[set[str], str]:
+    """Groups of the clips that select the best epoch, and the rule."""
+    prescribed = [clip for clip in rest if clip.role == "validation"]
+    if prescribed:
+        _uncut([clip for clip in rest if clip.role != "validation"], prescribed, "the prescribed validation clips")
+        return {clip.group for clip in prescribed}, f"; validation: the clips that {dataset.name} sets aside for it"
     chosen = _drawn(rest, validation, seed, key=lambda clip: (dataset.labels[clip.label], clip.device or ""))
-    result = Split(
-        train=tuple(clip for clip in rest if clip.group not in chosen),
-        validation=tuple(clip for clip in rest if clip.group in chosen),
-        test=test,
-        rule=rule + (f"; validation: {validation:.0%} of the training recordings, seed {seed}" if validation else ""),
-    )
-    trained = {clip.label for clip in result.train}
+    return chosen, f"; validation: {validation:.0%} of the training recordings, seed {seed}" if validation else ""
+
+
+def _all_trained(dataset: Dataset, train: tuple[Clip, ...], rule: str) -> None:
+    """Refuse a class that nothing would be learnt about."""
+    trained = {clip.label for clip in train}
     for label, name in enumerate(dataset.labels):
         if label not in trained:
-            raise BadInput("split", f"class {name!r} has no clip to train on ({result.rule})")
-    return result
+            raise BadInput("split", f"class {name!r} has no clip to train on ({rule})")
+
+
+def _untested(dataset: Dataset, test: tuple[Clip, ...]) -> str:
+    """What to say of classes that the test clips lack: macro accuracy is a mean over those present."""
+    tested = {clip.label for clip in test}
+    absent = [name for label, name in enumerate(dataset.labels) if label not in tested] if test else []
+    return f"; no test clip of {', '.join(absent)}" if absent else ""
 
 
 def _held_out(dataset: Dataset, fold: int | None, seed: int) -> tuple[list[Clip], tuple[Clip, ...], str]:
@@ -84,6 +103,9 @@ def _prescribed(dataset: Dataset, fold: int | None) -> tuple[list[Clip], tuple[C
     test = tuple(clip for clip in dataset.clips if clip.role == "test")
     _uncut(rest, test, "the prescribed split")
     unheard = {clip.device for clip in test} - {clip.device for clip in rest} - {None}
+    if not test:
+        withheld = f"{len(dataset.unlabelled)} without a label" if dataset.unlabelled else "none"
+        return rest, test, f"test: {withheld} in {dataset.name}"
     rule = f"test: the clips that {dataset.name} sets aside"
     if unheard:
         rule += f", among them devices never heard in training ({', '.join(sorted(d for d in unheard if d))})"

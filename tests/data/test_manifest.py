@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edgeasc.data.layouts import open_dataset
 from edgeasc.data.manifest import read_manifest
+from edgeasc.data.split import split
 from edgeasc.errors import BadInput
 
 Table = Callable[[str], Path]
@@ -55,7 +56,14 @@ def test_columns_that_are_not_used_are_noted(manifest: Table) -> None:
     assert open_dataset(manifest(text)).notes == ("columns not used: mood",)
 
 
+def test_a_manifest_may_prescribe_the_split(manifest: Table) -> None:
+    parts = split(open_dataset(manifest("path,label,role\na.wav,bus,train\nb.wav,tram,train\ndeep/c.wav,bus,test\n")))
+    assert [clip.id for clip in parts.test] == ["deep/c.wav"] and len(parts.train) == 2
+
+
 ROWS = {
+    "unknown role": ("path,label,role\na.wav,bus,train\nb.wav,tram,dev\n", "line 3: role 'dev' is none of train, val"),
+    "role missing": ("path,label,role\na.wav,bus,train\nb.wav,tram,\n", "line 3: column 'role' is empty, other rows"),
     "missing column": ("path,lable\na.wav,bus\n", r"line 1: no column 'label'; did you mean 'lable'"),
     "column twice": ("path,label,label\na.wav,bus,bus\n", "line 1: a column name appears twice"),
     "no rows": ("path,label\n", "has no row"),
@@ -136,6 +144,50 @@ def test_esc50_layout_groups_by_source_recording(tmp_path: Path, write_clip: Cal
     assert [clip.group for clip in dataset.clips] == ["100", "100", "200", "300"]
     assert [clip.label for clip in dataset.clips] == [0, 0, 1, 0]
     assert dataset.folds == (1, 2, 3)
+
+
+def marked(folder: Path, write_clip: Callable[[Path], Path], marks: tuple[str, ...]) -> Path:
+    """The ESC-50 folder with a column that marks the subset."""
+    esc50(folder, write_clip, ESC_ROWS)
+    table = folder / "meta" / "esc.csv"
+    head, *rows = table.read_text().splitlines()
+    lines = [f"{head},esc10", *(f"{row},{mark}" for row, mark in zip(rows, marks, strict=True))]
+    table.write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_the_esc10_subset_is_asked_for_by_name(tmp_path: Path, write_clip: Callable[[Path], Path]) -> None:
+    folder = marked(tmp_path / "ESC", write_clip, ("True", "False", "True", "False"))
+    dataset = open_dataset(folder.with_name("ESC@esc10"))
+    assert [clip.id for clip in dataset.clips] == ["1-100-A-0.wav", "2-200-A-7.wav"]
+    assert dataset.name == "ESC@esc10" and dataset.labels == ("dog", "rain")
+
+
+def test_a_whole_esc50_says_how_to_ask_for_the_subset(tmp_path: Path, write_clip: Callable[[Path], Path]) -> None:
+    dataset = open_dataset(marked(tmp_path / "ESC", write_clip, ("True", "False", "True", "False")))
+    assert len(dataset.clips) == 4
+    assert dataset.notes == ("all classes; for the subset ESC-10 alone: --data ESC@esc10",)
+
+
+@pytest.mark.parametrize(
+    ("marks", "why"),
+    [
+        (("True", "yes", "True", "False"), "line 3: column 'esc10' is 'yes', expected True or False"),
+        (("False",) * 4, "no clip belongs to 'esc10'"),
+    ],
+)
+def test_a_wrong_mark_of_the_subset_is_refused(
+    tmp_path: Path, write_clip: Callable[[Path], Path], marks: tuple[str, ...], why: str
+) -> None:
+    folder = marked(tmp_path / "ESC", write_clip, marks)
+    with pytest.raises(BadInput, match=why):
+        open_dataset(folder.with_name("ESC@esc10"))
+
+
+def test_a_table_without_the_subsets_column_is_refused(tmp_path: Path, write_clip: Callable[[Path], Path]) -> None:
+    folder = esc50(tmp_path / "ESC", write_clip, ESC_ROWS)
+    with pytest.raises(BadInput, match="line 1: no column 'esc10' to choose clips by"):
+        open_dataset(folder.with_name("ESC@esc10"))
 
 
 ESC_FAULTS = {
