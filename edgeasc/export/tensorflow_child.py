@@ -18,20 +18,25 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
 from edgeasc.graph.model import (
+    KEEPING_GRID,
     Add,
     AvgPool,
     Conv,
     IntegerGraph,
+    LeakyRelu,
     Logistic,
     MaxPool,
     Mean,
     Mul,
     Node,
-    Pool,
+    Pad,
+    PRelu,
     QTensor,
+    Regroup,
     ResNorm,
     Rsqrt,
     Silu,
+    Slice,
     Sub,
 )
 from edgeasc.graph.onnx_read import read_onnx
@@ -61,8 +66,9 @@ def build(graph: IntegerGraph) -> Callable[[Any], Any]:
         reals[graph.input] = fake_quantised(x, graph[graph.input])
         for node in graph.nodes:
             result = _operator(node, [reals[name] for name in node.inputs], graph)
-            # Pooling hands its input's scale on; a range of its own would make the converter requantise.
-            reals[node.output] = result if isinstance(node, Pool) else fake_quantised(result, graph[node.output])
+            # These hand their input's scale on; a range of their own would make the converter requantise.
+            on_grid = isinstance(node, KEEPING_GRID)
+            reals[node.output] = result if on_grid else fake_quantised(result, graph[node.output])
         return tf.identity(reals[graph.output], name=graph.output)
 
     return compute
@@ -86,6 +92,20 @@ def _operator(node: Node, inputs: list[Any], graph: IntegerGraph) -> Any:
         case AvgPool():
             means = tf.nn.avg_pool2d(inputs[0], node.kernel, node.stride, "VALID")
             return tf.nn.relu(means) if node.activation == "relu" else means
+        case Pad():
+            return tf.pad(inputs[0], [[0, 0], [0, 0], [node.before, node.after], [0, 0]], "REFLECT")
+        case Slice():
+            places = slice(node.start, node.stop)
+            return inputs[0][..., places] if node.axis == "C" else inputs[0][:, :, places]
+        case Regroup():
+            _, channels, frequencies, frames = graph[node.output].shape
+            planar = tf.transpose(inputs[0], [0, 3, 1, 2])
+            return tf.transpose(tf.reshape(planar, [1, channels, frequencies, frames]), [0, 2, 3, 1])
+        case LeakyRelu():
+            return tf.nn.leaky_relu(inputs[0], node.slope)
+        case PRelu():
+            slope = _constant(node.slope.astype(np.float64) * float(node.slope_scale))
+            return tf.nn.relu(inputs[0]) + -slope * tf.nn.relu(-inputs[0])  # which the converter knows as PRELU
         case Logistic():
             return tf.sigmoid(inputs[0])
         case Rsqrt():

@@ -117,6 +117,38 @@ class Mean(Node):
 
 
 @dataclass(frozen=True)
+class Moved(Node):
+    """An operator that hands integers on, in another shape; the output has the input's scale and zero point."""
+
+
+@dataclass(frozen=True)
+class Pad(Moved):
+    """Frames before and after, mirrored at the first and at the last one, which are not repeated."""
+
+    before: int = 0
+    after: int = 0
+    op_name = "pad"
+
+
+@dataclass(frozen=True)
+class Slice(Moved):
+    """The places `start` to `stop` (exclusive) of an axis."""
+
+    axis: Literal["C", "T"] = "C"
+    start: int = 0
+    stop: int = 1
+    op_name = "slice"
+
+
+@dataclass(frozen=True)
+class Regroup(Moved):
+    """Channels and frequencies shared out anew, in the order `channel * frequencies + frequency`, which stays."""
+
+    channels: int = 1
+    op_name = "regroup"
+
+
+@dataclass(frozen=True)
 class Pool(Node):
     """An operator on windows, no padding; the output has the input's scale and zero point."""
 
@@ -137,6 +169,23 @@ class AvgPool(Pool):
 
     activation: Activation = "none"
     op_name = "avg_pool"
+
+
+@dataclass(frozen=True)
+class LeakyRelu(Node):
+    """`x`, times `slope` where it is negative."""
+
+    slope: float = 0.2
+    op_name = "leaky_relu"
+
+
+@dataclass(frozen=True)
+class PRelu(Node):
+    """`x`, times a slope of its channel where it is negative; the slopes are `slope * slope_scale`."""
+
+    slope: NDArray[np.int8] = field(repr=False)  # [C], in [-127, 127]
+    slope_scale: np.float32 = field(repr=False)
+    op_name = "prelu"
 
 
 @dataclass(frozen=True)
@@ -206,6 +255,7 @@ class ZeroPad(Node):
 
 
 ISLANDS = (Silu, Gelu, ResNorm, ChannelNorm, Attention)
+KEEPING_GRID = (Pool, Moved, ZeroPad)  # their output has the input's scale and zero point
 
 
 @dataclass(frozen=True)

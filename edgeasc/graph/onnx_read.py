@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from edgeasc.errors import BadInput
 from edgeasc.files import read_bytes
 from edgeasc.graph.model import ISLANDS, Form, IntegerGraph, Node, QTensor
-from edgeasc.graph.onnx_regions import Region, match_region
+from edgeasc.graph.onnx_region import Region
+from edgeasc.graph.onnx_regions import match_region
 from edgeasc.graph.shapes import output_shape
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class _Reader:
         self.producers = {output: node for node in model.graph.node for output in node.output}
         self.tensors: dict[str, QTensor] = {}
         self.reals: dict[str, str] = {}  # dequantised name -> int8 tensor's name
-        self.taps = {n.input[1] for n in model.graph.node if n.op_type == "Conv" and len(n.input) > 1}
+        weighted = ("Conv", "PRelu")  # whose second input is no tensor of the graph, however small
+        self.taps = {n.input[1] for n in model.graph.node if n.op_type in weighted and len(n.input) > 1}
         self.weights: dict[str, tuple[NDArray[np.generic], NDArray[np.float32], int]] = {}
         self.nodes: list[Node] = []
 

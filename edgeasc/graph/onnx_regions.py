@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgeasc.errors import BadInput
 from edgeasc.graph.bands import band_scales, snap_bias
 from edgeasc.graph.model import (
-    Activation,
+    KEEPING_GRID,
     Add,
     AvgPool,
     Axis,
@@ -30,61 +30,18 @@ from edgeasc.graph.model import (
     Silu,
     Sub,
 )
+from edgeasc.graph.onnx_region import Region, attributes
+from edgeasc.graph.onnx_sequence import SEQUENCE_MATCHERS, match_moved
 
 if TYPE_CHECKING:
     import onnx
 
 NAMES: dict[int, Axis] = {1: "C", 2: "F", 3: "T"}
 OPERATORS = (  # of which regions are made here
-    "Add", "AveragePool", "Conv", "GlobalAveragePool", "MaxPool", "Mul", "Reciprocal", "ReduceMean", "Relu", "Sigmoid",
-    "Sqrt", "Sub",
+    "Add", "AveragePool", "Conv", "GlobalAveragePool", "LeakyRelu", "MaxPool", "Mul", "PRelu", "Pad", "Reciprocal",
+    "ReduceMean", "Relu", "Reshape", "Sigmoid", "Slice", "Sqrt", "Sub",
 )  # fmt: skip
 MOST_NODES = 100  # of a region that is searched for a foreign one
-
-
-class Region:
-    """Access to the nodes above one QuantizeLinear."""
-
-    def __init__(
-        self,
-        quantize: onnx.NodeProto,
-        producers: dict[str, onnx.NodeProto],
-        reals: dict[str, str],
-        weights: dict[str, tuple[NDArray[Any], NDArray[np.float32], int]],
-        constants: dict[str, NDArray[Any]],
-    ) -> None:
-        self.output = quantize.output[0]
-        self.top = quantize.input[0]
-        self.producers, self.reals, self.weights, self.constants = producers, reals, weights, constants
-
-    def node(self, value: str, *ops: str) -> onnx.NodeProto | None:
-        """The node that makes `value`, if it is one of `ops`."""
-        node = self.producers.get(value)
-        return node if node is not None and node.op_type in ops else None
-
-    def tensor(self, value: str) -> str | None:
-        """The int8 tensor that `value` dequantises."""
-        return self.reals.get(value)
-
-    def tensors(self, node: onnx.NodeProto) -> tuple[str, ...] | None:
-        """The int8 tensors behind all inputs of `node`, or None if one is something else."""
-        names = [self.tensor(value) for value in node.input]
-        return None if None in names else tuple(str(name) for name in names)
-
-    def name(self, node: onnx.NodeProto) -> str:
-        """The layer's name: the node's, without the `/float` that the writer adds, or else the output tensor's."""
-        return node.name.removesuffix("/float") or self.output
-
-    def without_relu(self) -> tuple[str, Activation]:
-        relu = self.node(self.top, "Relu")
-        return (relu.input[0], "relu") if relu is not None else (self.top, "none")
-
-
-def attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    """The node's attributes by name."""
-    from onnx import helper
-
-    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
 def match_region(region: Region, tensors: dict[str, QTensor], scale: np.float32, zero_point: int) -> Node:
@@ -93,20 +50,26 @@ def match_region(region: Region, tensors: dict[str, QTensor], scale: np.float32,
     Raises:
         BadInput: none of the graph's operators, naming the node that ends the region.
     """
-    for matcher in (_resnorm, _silu, _binary, _rsqrt, _unary, _mean, _max_pool, _avg_pool):
+    for matcher in (_resnorm, _silu, _binary, _rsqrt, _unary, _mean, _max_pool, _avg_pool, *SEQUENCE_MATCHERS):
         node = matcher(region)
         if node is not None:
-            if isinstance(node, AvgPool) and (tensors[node.inputs[0]].scale, tensors[node.inputs[0]].zero_point) != (
-                scale,
-                zero_point,
-            ):
-                raise BadInput("ONNX", f"AveragePool {node.name!r} changes the scale, which no integer runtime does")
-            return node
+            return _on_one_grid(node, tensors, scale, zero_point)
+    moved = match_moved(region, tensors)
+    if moved is not None:
+        return _on_one_grid(moved, tensors, scale, zero_point)
     conv = _conv(region, tensors, scale)
     if conv is not None:
         return conv
     why = f"before QuantizeLinear {region.output!r}, is no operator of the integer graph"
     raise BadInput("ONNX", f"{_culprit(region)}, {why}; replace it, or run the file in ONNX Runtime")
+
+
+def _on_one_grid(node: Node, tensors: dict[str, QTensor], scale: np.float32, zero_point: int) -> Node:
+    """`node`, which does not change the scale where it cannot."""
+    source = tensors[node.inputs[0]]
+    if isinstance(node, KEEPING_GRID) and (source.scale, source.zero_point) != (scale, zero_point):
+        raise BadInput("ONNX", f"{node.op} {node.name!r} changes the scale, which no integer runtime does")
+    return node
 
 
 def _culprit(region: Region) -> str:

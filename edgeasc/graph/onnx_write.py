@@ -17,14 +17,19 @@ from edgeasc.graph.model import (
     AvgPool,
     Conv,
     IntegerGraph,
+    LeakyRelu,
     Logistic,
     MaxPool,
     Mean,
     Mul,
     Node,
+    Pad,
+    PRelu,
+    Regroup,
     ResNorm,
     Rsqrt,
     Silu,
+    Slice,
     Sub,
 )
 from edgeasc.graph.shapes import AXES
@@ -121,6 +126,20 @@ class _Writer:
             case AvgPool():
                 options = {"kernel_shape": list(node.kernel), "strides": list(node.stride)}
                 return self.activated(node, self.emit("AveragePool", name, inputs, **options))
+            case Pad():
+                amounts = np.array([0, 0, 0, node.before, 0, 0, 0, node.after], np.int64)
+                return self.emit("Pad", name, [*inputs, self.constant(f"{node.name}.pads", amounts)], mode="reflect")
+            case Slice():
+                parts = {"starts": node.start, "ends": node.stop, "axes": AXES[node.axis]}
+                where = [self.constant(f"{node.name}.{k}", np.array([v], np.int64)) for k, v in parts.items()]
+                return self.emit("Slice", name, [*inputs, *where])
+            case Regroup():
+                shape = np.array([0, *self.graph[node.output].shape[1:3], 0], np.int64)  # 0: as it is
+                return self.emit("Reshape", name, [*inputs, self.constant(f"{node.name}.shape", shape)])
+            case LeakyRelu():
+                return self.emit("LeakyRelu", name, inputs, alpha=float(np.float32(node.slope)))
+            case PRelu():
+                return self.emit("PRelu", name, [*inputs, self.slope(node)])
             case Logistic():
                 return self.emit("Sigmoid", name, inputs)
             case Rsqrt():
@@ -170,6 +189,12 @@ class _Writer:
         scales = self.constant(f"{stored}/scale", scale.astype(np.float32))
         zero = self.constant(f"{stored}/zero_point", np.zeros(len(scale), np.int8))
         return self.emit("DequantizeLinear", real(stored), [stored, scales, zero], axis=0)
+
+    def slope(self, node: PRelu) -> str:
+        stored = self.constant(f"{node.name}.slope", node.slope.reshape(1, -1, 1, 1))
+        scale = self.constant(f"{stored}/scale", np.asarray(node.slope_scale, np.float32))
+        zero = self.constant(f"{stored}/zero_point", np.zeros((), np.int8))
+        return self.emit("DequantizeLinear", real(stored), [stored, scale, zero])
 
     def plain_bias(self, node: Conv, input_scale: np.float32) -> str:
         stored = self.constant(f"{node.name}.bias", node.bias[0])

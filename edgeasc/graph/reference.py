@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
-from edgeasc.graph.kernels import conv, elementwise, pool, reduce, resnorm, transformer, unary
+from edgeasc.graph.kernels import conv, elementwise, moves, pool, rectify, reduce, resnorm, transformer, unary
 from edgeasc.graph.kernels.arrays import lookup
 from edgeasc.graph.model import (
     Add,
@@ -24,11 +24,14 @@ from edgeasc.graph.model import (
     Conv,
     Gelu,
     IntegerGraph,
+    LeakyRelu,
     Logistic,
     MaxPool,
     Mean,
+    Moved,
     Mul,
     Node,
+    PRelu,
     QTensor,
     ResNorm,
     Rsqrt,
@@ -164,6 +167,21 @@ def _max_pool(node: MaxPool, graph: IntegerGraph) -> Kernel:
 def _avg_pool(node: AvgPool, graph: IntegerGraph) -> Kernel:
     low = pool.pool_low(node, graph[node.output].zero_point)
     return lambda values: pool.avg_pool(values.astype(np.int64), node.kernel, node.stride, low).astype(np.int8)
+
+
+@prepare.register
+def _moved(node: Moved, graph: IntegerGraph) -> Kernel:
+    return lambda values: np.ascontiguousarray(moves.move(values, node))
+
+
+@prepare.register
+def _leaky_relu(node: LeakyRelu, graph: IntegerGraph) -> Kernel:
+    return _table(rectify.leaky_relu_table(node, *_unary(node, graph), graph.form))
+
+
+@prepare.register
+def _prelu(node: PRelu, graph: IntegerGraph) -> Kernel:
+    return _wide(rectify.prelu, rectify.prelu_parameters(node, *_unary(node, graph), graph.form))
 
 
 @prepare.register

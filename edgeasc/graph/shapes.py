@@ -7,7 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgeasc.errors import BadInput
-from edgeasc.graph.model import Attention, ChannelNorm, Conv, Mean, Node, Pool, ZeroPad
+from edgeasc.graph.model import (
+    Attention,
+    ChannelNorm,
+    Conv,
+    Mean,
+    Moved,
+    Node,
+    Pad,
+    Pool,
+    PRelu,
+    Regroup,
+    Slice,
+    ZeroPad,
+)
 
 AXES = {"C": 1, "F": 2, "T": 3}
 
@@ -41,6 +54,10 @@ def _output_shape(node: Node, inputs: Sequence[tuple[int, ...]]) -> tuple[int, .
         raise ValueError(f"{len(node.gain)} gains and {len(node.offset)} offsets for an input {inputs[0]}")
     if isinstance(node, Attention):
         return _attention_shape(node, inputs)
+    if isinstance(node, Moved):
+        return _moved_shape(node, inputs[0])
+    if isinstance(node, PRelu) and len(node.slope) != inputs[0][1]:
+        raise ValueError(f"{len(node.slope)} slopes for {inputs[0][1]} channels")
     return tuple(int(side) for side in np.broadcast_shapes(*inputs))
 
 
@@ -51,6 +68,22 @@ def _attention_shape(node: Attention, inputs: Sequence[tuple[int, ...]]) -> tupl
     if node.heads < 1 or queries[1] % node.heads:
         raise ValueError(f"{queries[1]} channels do not divide by {node.heads} heads")
     return queries
+
+
+def _moved_shape(node: Moved, shape: tuple[int, ...]) -> tuple[int, ...]:
+    n, c, f, t = shape
+    if isinstance(node, Pad):
+        if not 0 <= node.before < t or not 0 <= node.after < t:
+            raise ValueError(f"{t} frames cannot be mirrored by {node.before} before and {node.after} after")
+        return (n, c, f, node.before + t + node.after)
+    if isinstance(node, Slice):
+        if not 0 <= node.start < node.stop <= shape[AXES[node.axis]]:
+            raise ValueError(f"{node.start} to {node.stop} of {shape[AXES[node.axis]]} along {node.axis}")
+        return tuple(node.stop - node.start if axis == AXES[node.axis] else side for axis, side in enumerate(shape))
+    assert isinstance(node, Regroup)
+    if node.channels < 1 or c * f % node.channels:
+        raise ValueError(f"{c} channels of {f} frequencies cannot be shared out to {node.channels} channels")
+    return (n, node.channels, c * f // node.channels, t)
 
 
 def _conv_shape(node: Conv, shape: tuple[int, ...]) -> tuple[int, ...]:

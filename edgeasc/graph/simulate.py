@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
 from edgeasc.graph.kernels.conv import accumulate
+from edgeasc.graph.kernels.moves import move
 from edgeasc.graph.kernels.pool import max_pool, mean_pool
 from edgeasc.graph.kernels.reduce import AXES
 from edgeasc.graph.kernels.unary import gelu
@@ -26,11 +27,14 @@ from edgeasc.graph.model import (
     Conv,
     Gelu,
     IntegerGraph,
+    LeakyRelu,
     Logistic,
     MaxPool,
     Mean,
+    Moved,
     Mul,
     Node,
+    PRelu,
     QTensor,
     ResNorm,
     Rsqrt,
@@ -122,6 +126,11 @@ def _rsqrt(node: Rsqrt, x: Real) -> Real:
         return 1.0 / np.sqrt(np.maximum(x, 0.0))
 
 
+def _prelu(node: PRelu, x: Real) -> Real:
+    slope = node.slope.astype(np.float64).reshape(1, -1, 1, 1) * float(node.slope_scale)
+    return np.where(x < 0, x * slope, x)
+
+
 def _resnorm(node: ResNorm, x: Real) -> Real:
     centred = x - x.mean(axis=(1, 3), keepdims=True)
     variance = (centred * centred).mean(axis=(1, 3), keepdims=True)
@@ -154,6 +163,9 @@ _register(Mul, lambda node, first, second: first * second)
 _register(Mean, _mean)
 _register(MaxPool, lambda node, x: max_pool(x, node.kernel, node.stride))
 _register(AvgPool, lambda node, x: _activated(node, mean_pool(x, node.kernel, node.stride)))
+_register(Moved, lambda node, x: move(x, node))
+_register(LeakyRelu, lambda node, x: np.where(x < 0, x * float(np.float32(node.slope)), x))
+_register(PRelu, _prelu)
 _register(Logistic, lambda node, x: _sigmoid(x))
 _register(Rsqrt, _rsqrt)
 _register(Silu, lambda node, x: x * _sigmoid(x))

@@ -1,0 +1,85 @@
+"""LEAKY_RELU and PRELU as TensorFlow Lite's reference kernels compute them.
+
+Either side of zero has a multiplier of its own, formed in float32 from the scales. The negative side of PRELU is
+requantised from the product with the slope's integer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeasc.errors import BadInput
+from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, check_int32, constant, every_int8, requantizer
+from edgeasc.graph.model import Form, LeakyRelu, PRelu, QTensor
+from edgeasc.graph.rounding import quantize_multiplier
+
+
+@dataclass(frozen=True)
+class PReluParameters:
+    """Requantisation of `x` where it is positive, and of `x * slope` where it is not; `slope` is int64 `[C]`."""
+
+    form: Form
+    slope: NDArray[np.int64]
+    input_zero_point: int
+    multipliers: tuple[int, int]
+    shifts: tuple[int, int]
+    output_zero_point: int
+
+
+def leaky_relu_table(node: LeakyRelu, source: QTensor, output: QTensor, form: Form) -> NDArray[np.int8]:
+    """The output for every int8 input.
+
+    Raises:
+        BadInput: a negative slope, or a value, shifted left for the output's scale, may leave int32.
+    """
+    if not node.slope >= 0:
+        raise BadInput("graph", f"{node.name}: a slope of {node.slope:g}; it must not be negative")
+    scales = _identity(source, output), np.float32(np.float32(source.scale * np.float32(node.slope)) / output.scale)
+    (up, up_shift), (down, down_shift) = (_multiplier(scale) for scale in scales)
+    value = every_int8() - source.zero_point
+    for shift in (up_shift, down_shift):
+        check_int32(f"the values of {node.name}", int(np.abs(value).max()), shift)
+    requantize = requantizer(form)
+    result = np.where(value >= 0, requantize(value, up, up_shift), requantize(value, down, down_shift))
+    return (result + output.zero_point).clip(INT8_MIN, INT8_MAX).astype(np.int8)
+
+
+def prelu_parameters(node: PRelu, source: QTensor, output: QTensor, form: Form) -> PReluParameters:
+    """Parameters of `node`.
+
+    Raises:
+        BadInput: a value or a product, shifted left for the output's scale, may leave int32.
+    """
+    sloped = np.float32(np.float32(source.scale * np.float32(node.slope_scale)) / output.scale)
+    (up, up_shift), (down, down_shift) = _multiplier(_identity(source, output)), _multiplier(sloped)
+    reach = max(127 - source.zero_point, 128 + source.zero_point)
+    slope = node.slope.astype(np.int64)
+    check_int32(f"the values of {node.name}", reach, up_shift)
+    check_int32(f"the products of {node.name}", reach * int(np.abs(slope).max(initial=0)), down_shift)
+    shifts = up_shift, down_shift
+    return PReluParameters(form, slope, source.zero_point, (up, down), shifts, output.zero_point)
+
+
+def prelu(values: Any, parameters: PReluParameters) -> Any:
+    """PRELU of int64 integers `[B, C, F, T]`."""
+    p = parameters
+    centred = values - p.input_zero_point
+    below = centred < 0
+    requantize = requantizer(p.form)
+    up = requantize(centred * ~below, p.multipliers[0], p.shifts[0])
+    slope = constant(p.slope.reshape(1, -1, 1, 1), values)
+    down = requantize(centred * below * slope, p.multipliers[1], p.shifts[1])
+    return (up * ~below + down * below + p.output_zero_point).clip(INT8_MIN, INT8_MAX)
+
+
+def _identity(source: QTensor, output: QTensor) -> np.float32:
+    return np.float32(source.scale / output.scale)
+
+
+def _multiplier(real: np.float32) -> tuple[int, int]:
+    multiplier, shift = quantize_multiplier(float(real))
+    return int(multiplier), int(shift)

@@ -1,0 +1,58 @@
+"""One region of a QDQ graph as matchers see it: the float operators between DequantizeLinear and QuantizeLinear."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeasc.graph.model import Activation
+
+if TYPE_CHECKING:
+    import onnx
+
+
+class Region:
+    """Access to the nodes above one QuantizeLinear."""
+
+    def __init__(
+        self,
+        quantize: onnx.NodeProto,
+        producers: dict[str, onnx.NodeProto],
+        reals: dict[str, str],
+        weights: dict[str, tuple[NDArray[Any], NDArray[np.float32], int]],
+        constants: dict[str, NDArray[Any]],
+    ) -> None:
+        self.output = quantize.output[0]
+        self.top = quantize.input[0]
+        self.producers, self.reals, self.weights, self.constants = producers, reals, weights, constants
+
+    def node(self, value: str, *ops: str) -> onnx.NodeProto | None:
+        """The node that makes `value`, if it is one of `ops`."""
+        node = self.producers.get(value)
+        return node if node is not None and node.op_type in ops else None
+
+    def tensor(self, value: str) -> str | None:
+        """The int8 tensor that `value` dequantises."""
+        return self.reals.get(value)
+
+    def tensors(self, node: onnx.NodeProto) -> tuple[str, ...] | None:
+        """The int8 tensors behind all inputs of `node`, or None if one is something else."""
+        names = [self.tensor(value) for value in node.input]
+        return None if None in names else tuple(str(name) for name in names)
+
+    def name(self, node: onnx.NodeProto) -> str:
+        """The layer's name: the node's, without the `/float` that the writer adds, or else the output tensor's."""
+        return node.name.removesuffix("/float") or self.output
+
+    def without_relu(self) -> tuple[str, Activation]:
+        relu = self.node(self.top, "Relu")
+        return (relu.input[0], "relu") if relu is not None else (self.top, "none")
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """The node's attributes by name."""
+    from onnx import helper
+
+    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
