@@ -164,21 +164,39 @@ class WaveAugmentSpec(Spec):
 
 
 class TrainSpec(Spec):
-    """Training: linear warm-up, then cosine to zero, per step; SGD with momentum as in the paper, or AdamW."""
+    """Training: optimiser, schedule per step, loss, and what is judged.
 
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    The defaults are linear warm-up, then cosine to zero, with SGD as in QTI DCASE 2021, section 3.1.
+    """
+
+    LATER: ClassVar[frozenset[str]] = frozenset(
+        {"amsgrad", "beta2", "weight_decay_on", "schedule", "pct_start", "cycle_momentum"}
+        | {"loss", "loss_over", "smoothing"}
+    )
+
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
 
     epochs: int = Field(100, ge=1)
-    warmup_epochs: float = Field(5.0, ge=0.0)
+    warmup_epochs: float = Field(5.0, ge=0.0)  # onecycle has its own
     batch_size: int = Field(64, ge=1)
-    lr: float = Field(0.06, gt=0.0)
-    momentum: float = Field(0.9, ge=0.0, lt=1.0)
+    lr: float = Field(0.06, gt=0.0)  # the highest of the schedule
+    momentum: float = Field(0.9, ge=0.0, lt=1.0)  # beta1 of Adam
     weight_decay: float = Field(1e-3, ge=0.0)
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
     precision: Literal["32", "bf16"] = "32"
     reestimate: bool = False  # batch-norm statistics anew, on training clips without augmentation, before judging
     seed: int = Field(0, ge=0)
     threads: int = Field(0, ge=0)  # 0: all cores; the number used is recorded
+    beta2: float = Field(0.999, ge=0.0, lt=1.0)  # of Adam
+    amsgrad: bool = False  # Adam with the largest second moment so far
+    weight_decay_on: Literal["all", "matrices"] = "all"  # matrices: only tensors with more than one dimension
+    schedule: Literal["cosine", "onecycle", "constant"] = "cosine"
+    pct_start: float = Field(0.3, gt=0.0, lt=1.0)  # onecycle: the part of the steps in which the rate rises
+    cycle_momentum: bool = False  # onecycle: momentum falls from 0.95 to 0.85 while the rate rises, and returns
+    # bce: one sigmoid per class; bce-when-mixed: cross-entropy for batches without Mixup
+    loss: Literal["cross-entropy", "bce", "bce-when-mixed"] = "cross-entropy"
+    loss_over: Literal["mean", "sum"] = "mean"  # of the batch; of bce, also of its classes
+    smoothing: Literal["uniform", "others"] = "uniform"  # label_smoothing goes to all classes, or to the wrong ones
 
 
 class DistillSpec(Spec):

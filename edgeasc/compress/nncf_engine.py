@@ -92,7 +92,7 @@ class Nncf:
         fit(
             masked.network,
             training,
-            Phase.of(recipe, "prune", epochs=max(1, spec.epochs), lr=spec.lr, warmup_epochs=0.0, reestimate=False),
+            Phase.fine_tuning(recipe, "prune", max(1, spec.epochs), spec.lr, reestimate=False),
             recipe,
             teacher=teacher,
             hooks=Hooks(before_epoch=before_epoch, after_epoch=after_epoch),

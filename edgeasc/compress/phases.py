@@ -56,7 +56,7 @@ def prune_network(
     hooks = Hooks(
         before_epoch=before_epoch, after_step=lambda step: apply_masks(weights, masks), after_epoch=after_epoch
     )
-    phase = Phase.of(recipe, "prune", epochs=max(1, spec.epochs), lr=spec.lr, warmup_epochs=0.0, reestimate=False)
+    phase = Phase.fine_tuning(recipe, "prune", max(1, spec.epochs), spec.lr, reestimate=False)
     return fit(network, training, phase, recipe, teacher=teacher, hooks=hooks, checkpoint=checkpoint, progress=progress)
 
 

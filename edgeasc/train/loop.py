@@ -30,10 +30,11 @@ from edgeasc.train.checkpoint import Checkpoint, Position
 from edgeasc.train.events import append_event, write_events
 from edgeasc.train.metrics import Scores, scores
 from edgeasc.train.norm_statistics import reestimate
+from edgeasc.train.optimizer import create_optimizer, set_rate
 from edgeasc.train.phase import Hooks, Phase
 from edgeasc.train.predict import log_probabilities, network_predict
 from edgeasc.train.progress import Progress
-from edgeasc.train.schedule import learning_rate
+from edgeasc.train.schedule import scheduled, scheduled_momentum
 from edgeasc.train.teach import Teacher
 
 if TYPE_CHECKING:
@@ -90,11 +91,10 @@ class _Loop:
     def __init__(self, network: nn.Module, training: ClipArrays, phase: Phase, recipe: Recipe) -> None:
         self.network, self.training, self.phase, self.recipe = network, training, phase, recipe
         self.augment = phase.augment or recipe.augment
-        self.steps = steps_per_epoch(len(training), phase.batch_size)
-        # Decay of all weights, those of normalisation included, as in the paper.
-        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.optimizer = _optimizer(phase, parameters)
-        self.fabric = _fabric(phase.precision)
+        self.train = phase.train
+        self.steps = steps_per_epoch(len(training), self.train.batch_size)
+        self.optimizer = create_optimizer(network, self.train)
+        self.fabric = _fabric(self.train.precision)
         self.model, self.fabric_optimizer = self.fabric.setup(network, self.optimizer)
 
     def run(self, checkpoint: Checkpoint | None) -> Fitted:
@@ -102,9 +102,9 @@ class _Loop:
         if checkpoint is not None:
             position = checkpoint.load(self.phase.name, self.network, self.optimizer, self.hooks.restore)
             write_events(checkpoint.run.events_file, checkpoint.run.history())
-        self.progress.phase(self.phase.name, self.phase.epochs, position.epoch, self.steps)
+        self.progress.phase(self.phase.name, self.train.epochs, position.epoch, self.steps)
         fitted = Fitted(position)
-        for epoch in range(position.epoch, self.phase.epochs):
+        for epoch in range(position.epoch, self.train.epochs):
             row, validated = self._epoch(epoch)
             fitted.position = _advance(fitted.position, validated)
             fitted.rows.append(row)
@@ -121,9 +121,9 @@ class _Loop:
         self.hooks.before_epoch(epoch)
         self.network.train()
         loss, right = torch.zeros(2, device=self.fabric.device)
-        for step, clips in enumerate(batch_indices(len(self.training), self.phase.batch_size, rng), epoch * self.steps):
+        for step, clips in enumerate(batch_indices(len(self.training), self.train.batch_size, rng), epoch * self.steps):
             batch_loss, batch_right = self._step(step, clips, rng)
-            loss, right = loss + batch_loss * len(clips), right + batch_right
+            loss, right = loss + batch_loss * (len(clips) if self.train.loss_over == "mean" else 1), right + batch_right
             self.hooks.after_step(step)
             self.progress.step()
         if not torch.isfinite(loss):
@@ -142,18 +142,16 @@ class _Loop:
     def _needs_statistics(self, epoch: int) -> bool:
         """Whether batch-norm statistics are to be measured anew after `epoch`: in the precision that is judged and
         ships, and, where asked for, of inputs as they are judged."""
-        judged = bool(self.validation) or epoch == self.phase.epochs - 1
-        return self.phase.precision != "32" or (self.phase.reestimate and judged)
+        judged = bool(self.validation) or epoch == self.train.epochs - 1
+        return self.train.precision != "32" or (self.train.reestimate and judged)
 
     def _step(self, step: int, clips: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """One update; its loss, and for how many clips the most likely class is the (mixed) target's."""
         inputs, targets = self._inputs(clips, rng)
-        warmup = round(self.phase.warmup_epochs * self.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(step, self.phase.epochs * self.steps, warmup, self.phase.lr)
+        self._set_rate(step)
         self.fabric_optimizer.zero_grad()
         logits = self.model(inputs).float()
-        loss = losses.cross_entropy(logits, losses.smooth(targets, self.phase.label_smoothing))
+        loss = losses.classification(logits, targets, self.train, mixed=self.augment.mixup_alpha > 0)
         if self.teacher is not None:
             known, distill = self.teacher.logits(inputs, torch.from_numpy(clips)), self.recipe.distill
             loss = loss + distill.weight * losses.distillation(logits, known, distill.temperature)
@@ -166,6 +164,11 @@ class _Loop:
         self.fabric_optimizer.step()
         return loss.detach(), (logits.detach().argmax(1) == targets.argmax(1)).sum()
 
+    def _set_rate(self, step: int) -> None:
+        total, warmup = self.train.epochs * self.steps, round(self.train.warmup_epochs * self.steps)
+        rate = scheduled(step, total, warmup, self.train)
+        set_rate(self.optimizer, rate, scheduled_momentum(step, total, self.train))
+
     def _inputs(self, clips: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Network inputs and soft targets of some training clips, cropped and augmented."""
         device = self.fabric.device
@@ -176,7 +179,7 @@ class _Loop:
 
     def plain_inputs(self) -> Iterator[Tensor]:
         """Inputs of some training clips without augmentation, spread over the training set, in batches."""
-        return plain_inputs(self.training, self.recipe, self.phase.batch_size, self.fabric.device)
+        return plain_inputs(self.training, self.recipe, self.train.batch_size, self.fabric.device)
 
     def _validate(self) -> Scores | None:
         """Scores on the validation clips as evaluation would hear them, in 32 bits."""
@@ -197,14 +200,6 @@ class _Loop:
             append_event(checkpoint.run.events_file, len(rows), rows[-1])
 
         checkpoint.save(self.network, self.optimizer, position, self.hooks.state(), commit)
-
-
-def _optimizer(phase: Phase, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    if phase.optimizer == "adamw":
-        return torch.optim.AdamW(
-            parameters, lr=phase.lr, betas=(phase.momentum, 0.999), weight_decay=phase.weight_decay
-        )
-    return torch.optim.SGD(parameters, lr=phase.lr, momentum=phase.momentum, weight_decay=phase.weight_decay)
 
 
 def plain_inputs(

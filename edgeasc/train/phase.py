@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from edgeasc.specs import AugmentSpec, Recipe
+from edgeasc.specs import AugmentSpec, Recipe, TrainSpec
 
 
 @dataclass(frozen=True)
@@ -19,44 +19,47 @@ class Phase:
 
     Attributes:
         name: unique within a run; seeds and checkpoints know the phase by it.
-        warmup_epochs: linear warm-up at the start, in epochs, fractions allowed.
-        reestimate: measure batch-norm statistics anew on plain inputs before an epoch is judged: before every
-            validation, and at the end. Those gathered in training belong to mixed and masked inputs.
+        train: how it trains.
         clip_norm: longest gradient that is followed; longer ones are shortened to it. 0: any.
         augment: what is done to the inputs; None asks the recipe.
     """
 
     name: str
-    epochs: int
-    lr: float
-    warmup_epochs: float = 0.0
-    batch_size: int = 64
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    momentum: float = 0.9
-    weight_decay: float = 1e-3
-    label_smoothing: float = 0.0
-    precision: Literal["32", "bf16"] = "32"
-    reestimate: bool = False
+    train: TrainSpec
     clip_norm: float = 0.0
-    seed: int = 0
     augment: AugmentSpec | None = None
 
     @classmethod
-    def of(cls, recipe: Recipe, name: str = "train", **changes: Any) -> Phase:
-        """The phase that `[train]` describes, with `changes` to any attribute."""
-        train = {key: value for key, value in recipe.train.model_dump().items() if key != "threads"}
-        return replace(cls(name=name, **train), **changes)
+    def of(
+        cls,
+        recipe: Recipe,
+        name: str = "train",
+        *,
+        clip_norm: float = 0.0,
+        augment: AugmentSpec | None = None,
+        **changes: Any,
+    ) -> Phase:
+        """The phase that `[train]` describes, with `changes` to any of its values."""
+        return cls(name, recipe.train.model_copy(update=changes), clip_norm, augment)
+
+    @classmethod
+    def fine_tuning(
+        cls, recipe: Recipe, name: str, epochs: int, lr: float, *, clip_norm: float = 0.0, **changes: Any
+    ) -> Phase:
+        """A phase that goes on with trained weights: a cosine from `lr` to zero, without warm-up, of the mean loss."""
+        still: dict[str, Any] = {"epochs": epochs, "lr": lr, "warmup_epochs": 0.0}
+        still |= {"schedule": "cosine", "loss_over": "mean"}
+        return cls.of(recipe, name, clip_norm=clip_norm, **(still | changes))
 
     @classmethod
     def on_grid(cls, recipe: Recipe, name: str, epochs: int, lr: float) -> Phase:
-        """A phase of training on the integer grid: in 32 bits, without warm-up, gradients no longer than `[quantize]`
-        allows, since a folded network without batch norm may otherwise run away from where it was."""
-        changes = {"warmup_epochs": 0.0, "precision": "32", "clip_norm": recipe.quantize.clip_norm}
-        return cls.of(recipe, name, epochs=epochs, lr=lr, **changes)
+        """A phase of training on the integer grid: in 32 bits, gradients no longer than `[quantize]` allows, since a
+        folded network without batch norm may otherwise run away from where it was."""
+        return cls.fine_tuning(recipe, name, epochs, lr, clip_norm=recipe.quantize.clip_norm, precision="32")
 
     def rng(self, epoch: int) -> np.random.Generator:
         """The random generator of one epoch (from 0): the same whether or not the run was interrupted before it."""
-        return np.random.default_rng([self.seed, zlib.crc32(self.name.encode()), epoch])
+        return np.random.default_rng([self.train.seed, zlib.crc32(self.name.encode()), epoch])
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,19 @@ def test_learning_rate_of_the_rows_follows_warmup_and_cosine(network, training, 
     )
 
 
-@pytest.mark.parametrize(("stopped", "optimizer"), [(1, "sgd"), (2, "sgd"), (3, "sgd"), (2, "adamw")])
-def test_resumed_run_ends_bit_identical(fresh_network, new_run, training, validation, toy_recipe, stopped, optimizer):
-    whole, broken, phase = new_run("whole"), new_run("broken"), Phase.of(toy_recipe, optimizer=optimizer)
+ONE_CYCLE = {"schedule": "onecycle", "cycle_momentum": True, "lr": 0.01}
+SWITCHES = [
+    (1, {}),
+    (2, {}),
+    (3, {}),
+    (2, {"optimizer": "adamw", "weight_decay_on": "matrices", **ONE_CYCLE}),
+    (2, {"optimizer": "adam", "amsgrad": True, "lr": 0.01, "loss": "bce"}),
+]
+
+
+@pytest.mark.parametrize(("stopped", "switches"), SWITCHES)
+def test_resumed_run_ends_bit_identical(fresh_network, new_run, training, validation, toy_recipe, stopped, switches):
+    whole, broken, phase = new_run("whole"), new_run("broken"), Phase.of(toy_recipe, **switches)
     fit(fresh_network(), training, phase, toy_recipe, validation=validation, checkpoint=Checkpoint(whole))
     with pytest.raises(Stop):
         fit(
@@ -164,7 +174,9 @@ def test_state_of_hooks_is_given_back_on_resume(fresh_network, new_run, training
 def test_another_phase_starts_from_its_own_beginning(network, new_run, training, toy_recipe):
     run = new_run("run")
     fit(network, training, Phase.of(toy_recipe, epochs=2), toy_recipe, checkpoint=Checkpoint(run))
-    second = fit(network, training, Phase("prune", 1, 0.01), toy_recipe, checkpoint=Checkpoint(run, resume=True))
+    second = fit(
+        network, training, Phase.of(toy_recipe, "prune", epochs=1), toy_recipe, checkpoint=Checkpoint(run, resume=True)
+    )
     assert [(row["phase"], row["epoch"]) for row in second.rows] == [("prune", 1)]
     assert Checkpoint(run, resume=True).position().phase == "prune"
 
@@ -232,6 +244,23 @@ class _counting_teacher(nn.Module):
         return self.logits.expand(len(x), 3)
 
 
+def test_a_summed_loss_is_shown_as_the_mean_over_the_clips_of_what_was_summed(fresh_network, training, toy_recipe):
+    still = toy_recipe.model_copy(update={"augment": toy_recipe.augment.model_copy(update=STILL)})
+    losses = []
+    for over in ("mean", "sum"):
+        phase = Phase.of(still, epochs=1, loss_over=over, optimizer="sgd", lr=1e-12)
+        losses.append(fit(fresh_network(), training, phase, still).rows[0]["train_loss"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_fine_tuning_keeps_neither_the_schedule_nor_the_sum(toy_recipe):
+    train = toy_recipe.train.model_copy(update={"schedule": "onecycle", "loss_over": "sum", "warmup_epochs": 3.0})
+    phase = Phase.fine_tuning(toy_recipe.model_copy(update={"train": train}), "prune", 7, 0.02)
+    found = phase.train
+    assert (found.schedule, found.loss_over, found.warmup_epochs) == ("cosine", "mean", 0.0)
+    assert (found.epochs, found.lr) == (7, 0.02)
+
+
 def test_diverging_loss_is_named(network, training, toy_recipe):
     with pytest.raises(UsageError, match="loss is not finite in epoch"):
         fit(network, training, Phase.of(toy_recipe, lr=1e30, warmup_epochs=0, epochs=5), toy_recipe)
@@ -240,7 +269,7 @@ def test_diverging_loss_is_named(network, training, toy_recipe):
 def test_bf16_training_is_validated_in_32_bits_with_fresh_statistics(network, training, validation, toy_recipe):
     phase = Phase.of(toy_recipe, epochs=6, precision="bf16")
     rows = fit(network, training, phase, toy_recipe, validation=validation).rows
-    assert network[1].num_batches_tracked == len(list(plain_inputs(training, toy_recipe, phase.batch_size)))
+    assert network[1].num_batches_tracked == len(list(plain_inputs(training, toy_recipe, phase.train.batch_size)))
     assert network[0].weight.dtype == torch.float32
     assert rows[-1]["validation_accuracy"] > 0.9
 
