@@ -253,7 +253,7 @@ class _Job:
         engine: Engine = find_engine(self.request.engine)
         training = clip_arrays(dataset, parts["train"], self.recipe, self.cache)
         calibration = clip_arrays(dataset, calibration_clips(chosen, dataset), self.recipe, self.cache)
-        training = replace(training, calibration=calibration.features)
+        training = replace(training, calibration=calibration.features, calibration_lengths=calibration.lengths)
         teacher = self.teacher()
         evaluate = self.evaluator(dataset, parts)
         stages = [Stage("float", evaluate(network_predict(self.network), None))]

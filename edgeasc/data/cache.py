@@ -48,7 +48,16 @@ def default_cache() -> Path:
 def feature_array(
     dataset: Dataset, clips: Sequence[Clip], recipe: Recipe, cache: Path | None = None
 ) -> NDArray[np.float32]:
-    """Log-mel features of `clips`, float32 [n, 1, n_mels, n_frames of the longest clip], shorter ones padded.
+    """Features of `clips`, float32 [n, 1, n_mels, n_frames of the longest clip]; see `stored_clips`."""
+    return stored_clips(dataset, clips, recipe, cache)[0]
+
+
+def stored_clips(
+    dataset: Dataset, clips: Sequence[Clip], recipe: Recipe, cache: Path | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+    """Features of `clips`, float32 [n, 1, n_mels, n_frames of the longest clip], and how long each one was.
+
+    Shorter clips are padded with silence; their own numbers of frames [n] come second, None where all are equal.
 
     Args:
         dataset: where the sound comes from.
@@ -64,11 +73,12 @@ def feature_array(
     spec = recipe.features
     folder = _writable(cache / spec.digest) if cache is not None else None
     rows = [clip_features(dataset, clip, spec, folder) for clip in clips]
-    n_frames = stored_frames((row.shape[1] for row in rows), recipe)
+    lengths = np.array([row.shape[1] for row in rows], np.int64)
+    n_frames = stored_frames(lengths.tolist(), recipe)
     features = np.empty((len(rows), 1, spec.n_mels, n_frames), np.float32)
     for index, row in enumerate(rows):
         features[index, 0] = fit_length(row, n_frames, spec.silence)
-    return features
+    return features, None if len(set(lengths.tolist())) == 1 else np.minimum(lengths, n_frames)
 
 
 def clip_features(dataset: Dataset, clip: Clip, spec: LogMel, folder: Path | None = None) -> NDArray[np.float32]:

@@ -1,7 +1,8 @@
 """How the features of a stored clip become network inputs of a fixed number of frames.
 
 Whole: the clip is cut at its end, or padded there with digital silence. Crops: consecutive frames, drawn at random in
-training, evenly spaced from the first to the last possible start in evaluation.
+training, evenly spaced from the first to the last possible start in evaluation. Clips of one data set may differ in
+length: they are stored as one array, padded to the longest, and crops are taken from the sound, not from the padding.
 """
 
 from __future__ import annotations
@@ -39,8 +40,27 @@ def even_starts(stored: int, n_frames: int, crops: int) -> NDArray[np.intp]:
     return np.round(np.linspace(0, spare, crops)).astype(np.intp) if crops > 1 else np.zeros(1, np.intp)
 
 
+def crop_starts(lengths: NDArray[np.int64] | None, n: int, stored: int, n_frames: int, crops: int) -> NDArray[np.intp]:
+    """First frames [n, crops] of evenly spaced windows in `n` clips of `lengths` frames, all of `stored` where None."""
+    if lengths is None:
+        return np.tile(even_starts(stored, n_frames, crops), (n, 1))
+    return np.stack([even_starts(int(length), n_frames, crops) for length in lengths])
+
+
+def cut(features: NDArray[np.float32], starts: NDArray[np.intp], n_frames: int, silence: float) -> NDArray[np.float32]:
+    """One window [n, ..., n_frames] of each clip [n, ..., any] from its own start, silence where the clip ends."""
+    if len(set(starts.tolist())) == 1:
+        return fit_length(features[..., starts[0] :], n_frames, silence)
+    views = [fit_length(clip[..., start:], n_frames, silence) for clip, start in zip(features, starts, strict=True)]
+    return np.stack(views)
+
+
 def clip_inputs(
-    recipe: Recipe, features: NDArray[np.float32], rng: Generator | None = None, crops: int | None = None
+    recipe: Recipe,
+    features: NDArray[np.float32],
+    rng: Generator | None = None,
+    crops: int | None = None,
+    lengths: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
     """Network inputs [n, crops, 1, n_mels, recipe.n_frames] of stored clips `features` [n, 1, n_mels, any].
 
@@ -50,16 +70,21 @@ def clip_inputs(
         features: log-mel spectrograms in log units.
         rng: draws the starts of random crops.
         crops: another number of evaluation crops than the recipe's `test_crops`.
+        lengths: frames [n] of each clip before it was padded to be stored; None: all as stored.
     """
-    n_frames, silence = recipe.n_frames, recipe.features.silence
+    n_frames, silence, stored = recipe.n_frames, recipe.features.silence, features.shape[-1]
     if rng is not None and recipe.data.crop == "random":
-        spare = max(features.shape[-1] - n_frames, 0)
-        starts = rng.integers(0, spare, size=len(features), endpoint=True)
-        views = [clip[..., start:] for clip, start in zip(features, starts, strict=True)]
-        return np.stack([fit_length(view, n_frames, silence) for view in views])[:, None]
+        starts = _random_starts(rng, lengths, len(features), stored, n_frames)
+        return cut(features, starts, n_frames, silence)[:, None]
     count = 1 if rng is not None else crops or recipe.data.test_crops
-    windows = [
-        fit_length(features[..., start:], n_frames, silence)
-        for start in even_starts(features.shape[-1], n_frames, count)
-    ]
-    return np.stack(windows, axis=1)
+    places = crop_starts(lengths, len(features), stored, n_frames, count)
+    return np.stack([cut(features, places[:, crop], n_frames, silence) for crop in range(count)], axis=1)
+
+
+def _random_starts(
+    rng: Generator, lengths: NDArray[np.int64] | None, n: int, stored: int, n_frames: int
+) -> NDArray[np.intp]:
+    """One start per clip, anywhere from the first to the last that the clip's own sound fills."""
+    spare = max(stored - n_frames, 0) if lengths is None else np.maximum(lengths - n_frames, 0)
+    drawn: NDArray[np.int64] = rng.integers(0, spare, size=n, dtype=np.int64, endpoint=True)
+    return drawn.astype(np.intp)

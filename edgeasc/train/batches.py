@@ -13,12 +13,13 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class ClipArrays:
-    """Labelled feature arrays of some clips, all of one length.
+    """Labelled feature arrays of some clips, stored at one length.
 
     Attributes:
         features: `[n, 1, n_mels, n_frames of the stored clip]` in log units.
         labels: `[n]` class indices below `n_classes`.
         devices: recording device of every clip, None where unknown.
+        lengths: `[n]` frames of every clip before it was padded to the longest; None: all are of one length.
         calibration: features `[m, 1, n_mels, frames]` of the calibration set, where int8 ranges are to come from one.
     """
 
@@ -27,6 +28,12 @@ class ClipArrays:
     n_classes: int
     devices: tuple[str | None, ...] = ()
     calibration: NDArray[np.float32] | None = None
+    lengths: NDArray[np.int64] | None = None
+    calibration_lengths: NDArray[np.int64] | None = None
+
+    def lengths_of(self, clips: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """The lengths of some clips, None where all are of one length."""
+        return None if self.lengths is None else self.lengths[clips]
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -47,15 +47,21 @@ def evaluate_predict(
     Raises:
         BadInput: no clips.
     """
-    from edgeasc.data.cache import feature_array
+    from edgeasc.data.cache import stored_clips
 
     if not clips:
         raise BadInput("evaluate", f"no clips to evaluate on ({split})")
-    features = feature_array(dataset, clips, recipe, cache)
+    features, lengths = stored_clips(dataset, clips, recipe, cache)
     n_frames = features.shape[3] if whole else recipe.n_frames
     crops = 1 if whole else crops or recipe.data.test_crops
     logs = log_probabilities(
-        predict, features, n_frames=n_frames, crops=crops, silence=recipe.features.silence, batch_size=batch_size
+        predict,
+        features,
+        n_frames=n_frames,
+        crops=crops,
+        silence=recipe.features.silence,
+        batch_size=batch_size,
+        lengths=lengths,
     )
     document: dict[str, Any] = {"schema": SCHEMA, "sha256": sha256, "split": split, "n": len(clips)}
     document |= {"seeds": list(seeds), "input": _input_words(features.shape[3], n_frames, crops, recipe)}

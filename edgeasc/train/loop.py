@@ -173,7 +173,9 @@ class _Loop:
         """Network inputs and soft targets of some training clips, cropped and augmented."""
         device = self.fabric.device
         targets = one_hot(self.training.labels[clips], self.training.n_classes).to(device)
-        inputs = clip_inputs(self.recipe, self.training.features[clips], rng)[:, 0]
+        inputs = clip_inputs(self.recipe, self.training.features[clips], rng, lengths=self.training.lengths_of(clips))[
+            :, 0
+        ]
         features = torch.from_numpy(inputs).to(device)
         return augment(features, targets, self.augment, self.recipe.features, rng)
 
@@ -191,6 +193,7 @@ class _Loop:
             n_frames=self.recipe.n_frames,
             crops=self.recipe.data.test_crops,
             silence=self.recipe.features.silence,
+            lengths=self.validation.lengths,
         )
         return scores(logs, self.validation.labels)
 
@@ -210,7 +213,7 @@ def plain_inputs(
     Where training takes random crops, the crop comes from a different place in every clip, always the same.
     """
     chosen = np.linspace(0, len(clips) - 1, min(len(clips), REESTIMATE_CLIPS)).astype(np.int64)
-    yield from _inputs_of(clips.features[chosen], recipe, batch_size, device)
+    yield from _inputs_of(clips.features[chosen], clips.lengths_of(chosen), recipe, batch_size, device)
 
 
 def calibration_inputs(clips: ClipArrays, recipe: Recipe, batch_size: int = 64) -> Iterator[Tensor]:
@@ -218,15 +221,21 @@ def calibration_inputs(clips: ClipArrays, recipe: Recipe, batch_size: int = 64) 
     if clips.calibration is None:
         yield from plain_inputs(clips, recipe, batch_size)
     else:
-        yield from _inputs_of(clips.calibration, recipe, batch_size, "cpu")
+        yield from _inputs_of(clips.calibration, clips.calibration_lengths, recipe, batch_size, "cpu")
 
 
 def _inputs_of(
-    features: NDArray[np.float32], recipe: Recipe, batch_size: int, device: torch.device | str
+    features: NDArray[np.float32],
+    lengths: NDArray[np.int64] | None,
+    recipe: Recipe,
+    batch_size: int,
+    device: torch.device | str,
 ) -> Iterator[Tensor]:
     rng = np.random.default_rng(0)
     for start in range(0, len(features), batch_size):
-        inputs = clip_inputs(recipe, features[start : start + batch_size], rng)[:, 0]
+        part = slice(start, start + batch_size)
+        own = None if lengths is None else lengths[part]
+        inputs = clip_inputs(recipe, features[part], rng, lengths=own)[:, 0]
         yield torch.from_numpy(np.ascontiguousarray(inputs)).to(device)
 
 

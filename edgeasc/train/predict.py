@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeasc.data.inputs import even_starts, fit_length
+from edgeasc.data.inputs import crop_starts, cut
 from edgeasc.train.metrics import log_softmax
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # [B, 1, n_mels, n_frames] -> logits [B, n_classes]
@@ -53,16 +53,18 @@ def log_probabilities(
     crops: int,
     silence: float,
     batch_size: int = 64,
+    lengths: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
     """`[n, n_classes]` log probabilities of stored clips `[n, 1, n_mels, any]`.
 
-    One crop: the clip cut or padded to `n_frames`. More: the mean of the probabilities of evenly spaced crops.
+    One crop: the clip cut or padded to `n_frames`. More: the mean of the probabilities of crops, evenly spaced over
+    each clip's own length (`lengths` [n] frames; None: all as stored).
     """
-    starts = even_starts(features.shape[3], n_frames, crops)
+    starts = crop_starts(lengths, len(features), features.shape[3], n_frames, crops)
     parts = []
     for start in range(0, len(features), batch_size):
-        batch = features[start : start + batch_size]
-        inputs = [fit_length(batch[..., first:], n_frames, silence) for first in starts]
+        batch, places = features[start : start + batch_size], starts[start : start + batch_size]
+        inputs = [cut(batch, places[:, crop], n_frames, silence) for crop in range(crops)]
         outputs = [log_softmax(predict(np.ascontiguousarray(crop))) for crop in inputs]
         parts.append(np.logaddexp.reduce(outputs) - np.log(crops))
     result: NDArray[np.float64] = np.concatenate(parts)

@@ -155,11 +155,12 @@ def load_teacher(path: Path, recipe: Recipe, labels: Sequence[str]) -> nn.Module
 
 def clip_arrays(dataset: Dataset, clips: Sequence[Clip], recipe: Recipe, cache: Path | None = None) -> ClipArrays:
     """Features, labels and devices of clips, in memory."""
-    from edgeasc.data.cache import feature_array
+    from edgeasc.data.cache import stored_clips
 
     labels = np.array([clip.label for clip in clips], dtype=np.int64)
     devices = tuple(clip.device for clip in clips)
-    return ClipArrays(feature_array(dataset, clips, recipe, cache), labels, len(dataset.labels), devices)
+    features, lengths = stored_clips(dataset, clips, recipe, cache)
+    return ClipArrays(features, labels, len(dataset.labels), devices, lengths=lengths)
 
 
 def split_rows(dataset: Dataset, split: Split) -> list[SplitRow]:

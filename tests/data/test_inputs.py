@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgeasc.data.cache import feature_array
+from edgeasc.data.cache import feature_array, stored_clips
 from edgeasc.data.clips import Clip, Dataset
 from edgeasc.data.inputs import MAX_STORED_SECONDS, clip_inputs, even_starts, fit_length, stored_frames
 from edgeasc.specs import DataSpec, LogMel, ModelSpec, Recipe
@@ -92,3 +92,39 @@ def test_clips_of_unequal_length_are_padded_with_silence() -> None:
     assert features.shape == (2, 1, 4, 21)
     assert (features[0, ..., 11:] == np.float32(SPEC.silence)).all()
     assert (features[0, ..., :11] > SPEC.silence).all()
+
+
+LENGTHS = np.array([8, 30, 4])  # frames of three clips stored at 30
+
+
+def stored() -> np.ndarray:
+    """Three clips of their own length, silence after it."""
+    rows = [fit_length(numbered(1, int(length))[0], 30, SPEC.silence) for length in LENGTHS]
+    return np.stack(rows)
+
+
+def test_stored_clips_say_how_long_each_was() -> None:
+    dataset = Dataset("lengths", ("x", "y"), (Clip("1600", 0), Clip("3200", 1)), LengthSource())
+    lengths = stored_clips(dataset, dataset.clips, recipe(0.05))[1]
+    assert lengths is not None and lengths.tolist() == [11, 21]
+    assert stored_clips(dataset, dataset.clips[:1], recipe(0.05))[1] is None
+
+
+def test_even_crops_of_a_short_clip_leave_its_padding_alone() -> None:
+    inputs = clip_inputs(recipe(0.05), stored(), crops=3, lengths=LENGTHS)
+    assert inputs[:, :, 0, 0, 0].tolist() == [[0, 1, 2], [0, 12, 24], [0, 0, 0]]
+    assert (inputs[:2] >= 0).all()  # sound alone
+    assert (inputs[2, ..., :4] >= 0).all() and (inputs[2, ..., 4:] == np.float32(SPEC.silence)).all()
+
+
+def test_random_crops_lie_within_each_clips_own_sound() -> None:
+    rng = np.random.default_rng(0)
+    draws = [clip_inputs(recipe(0.05, crop="random"), stored(), rng, lengths=LENGTHS)[:, 0] for _ in range(200)]
+    first = np.stack(draws)[:, :, 0, 0, 0].astype(int)
+    assert set(first[:, 0]) == {0, 1, 2} and set(first[:, 1]) == set(range(25)) and set(first[:, 2]) == {0}
+
+
+def test_clips_of_one_length_draw_the_crops_they_drew_before() -> None:
+    inputs = clip_inputs(recipe(0.05, crop="random"), numbered(5, 30), np.random.default_rng(4))
+    starts = np.random.default_rng(4).integers(0, 24, size=5, endpoint=True)
+    assert inputs[:, 0, 0, 0, 0].tolist() == starts.tolist()

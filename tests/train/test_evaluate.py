@@ -75,3 +75,11 @@ def test_crops_average_probabilities():
     logs = log_probabilities(first_frame, FEATURES, n_frames=2, crops=2, silence=-13.8)
     first, last = np.exp(log_softmax(FEATURES[:, 0, :3, 0])), np.exp(log_softmax(FEATURES[:, 0, :3, 4]))
     np.testing.assert_allclose(np.exp(logs), (first + last) / 2, atol=1e-12)
+
+
+def test_crops_of_a_short_clip_are_averaged_over_its_own_length():
+    lengths = np.array([6, 3, 6, 6, 1])
+    logs = log_probabilities(first_frame, FEATURES, n_frames=2, crops=2, silence=-13.8, batch_size=2, lengths=lengths)
+    last = FEATURES[np.arange(5), 0, :3, np.maximum(lengths - 2, 0)]
+    expected = (np.exp(log_softmax(FEATURES[:, 0, :3, 0])) + np.exp(log_softmax(last))) / 2
+    np.testing.assert_allclose(np.exp(logs), expected, atol=1e-12)
