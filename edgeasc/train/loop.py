@@ -36,6 +36,7 @@ from edgeasc.train.predict import log_probabilities, network_predict
 from edgeasc.train.progress import Progress
 from edgeasc.train.schedule import scheduled, scheduled_momentum
 from edgeasc.train.teach import Teacher
+from edgeasc.train.wave_mix import augment_waves
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -75,7 +76,8 @@ def fit(
     loop = _Loop(network, training, phase, recipe)
     loop.validation, loop.hooks, loop.progress = validation, hooks or Hooks(), progress or Progress()
     if teacher is not None and recipe.distill.weight > 0:
-        inputs_repeat = recipe.data.crop == "whole" and not is_random(loop.augment)
+        random = recipe.wave_augment is not None or is_random(loop.augment)
+        inputs_repeat = recipe.data.crop == "whole" and not random
         loop.teacher = Teacher(loop.fabric.setup_module(teacher), len(training), inputs_repeat)
     return loop.run(checkpoint)
 
@@ -147,11 +149,11 @@ class _Loop:
 
     def _step(self, step: int, clips: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """One update; its loss, and for how many clips the most likely class is the (mixed) target's."""
-        inputs, targets = self._inputs(clips, rng)
+        inputs, targets, mixed = self._inputs(clips, rng, step // self.steps)
         self._set_rate(step)
         self.fabric_optimizer.zero_grad()
         logits = self.model(inputs).float()
-        loss = losses.classification(logits, targets, self.train, mixed=self.augment.mixup_alpha > 0)
+        loss = losses.classification(logits, targets, self.train, mixed=mixed)
         if self.teacher is not None:
             known, distill = self.teacher.logits(inputs, torch.from_numpy(clips)), self.recipe.distill
             loss = loss + distill.weight * losses.distillation(logits, known, distill.temperature)
@@ -169,15 +171,19 @@ class _Loop:
         rate = scheduled(step, total, warmup, self.train)
         set_rate(self.optimizer, rate, scheduled_momentum(step, total, self.train))
 
-    def _inputs(self, clips: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Network inputs and soft targets of some training clips, cropped and augmented."""
+    def _inputs(self, clips: NDArray[np.int64], rng: np.random.Generator, epoch: int) -> tuple[Tensor, Tensor, bool]:
+        """Network inputs and soft targets of some training clips, cropped and augmented, and whether they are mixed."""
         device = self.fabric.device
         targets = one_hot(self.training.labels[clips], self.training.n_classes).to(device)
         inputs = clip_inputs(self.recipe, self.training.features[clips], rng, lengths=self.training.lengths_of(clips))[
             :, 0
         ]
         features = torch.from_numpy(inputs).to(device)
-        return augment(features, targets, self.augment, self.recipe.features, rng)
+        waves = self.recipe.wave_augment
+        if waves is not None:
+            batch = augment_waves(features, targets, waves, self.recipe.features.sample_rate, rng, epoch)
+            return batch.inputs, batch.targets, batch.both
+        return *augment(features, targets, self.augment, self.recipe.features, rng), self.augment.mixup_alpha > 0
 
     def plain_inputs(self) -> Iterator[Tensor]:
         """Inputs of some training clips without augmentation, spread over the training set, in batches."""
