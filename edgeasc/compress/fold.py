@@ -8,10 +8,12 @@ TFLite has (form `int8`) or stays one float region (form `island`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, fx, nn
 
+from edgeasc.compress.fold_transformer import TRANSFORMER_LAYERS
 from edgeasc.compress.steps import (
     AddStep,
     AvgPoolStep,
@@ -82,7 +84,7 @@ class _Folder:
             raise BadInput("compress", f"operation {node.name!r} ({node.op} {node.target}) has no quantised form")
 
     def module(self, node: fx.Node, name: str, module: nn.Module) -> None:
-        inputs = tuple(self.where[source] for source in node.all_input_nodes)
+        inputs = tuple(self.where[source] for source in node.args if isinstance(source, fx.Node))
         if isinstance(module, nn.Dropout | nn.Dropout2d | nn.Identity):
             self.where[node] = inputs[0]
             return
@@ -106,6 +108,7 @@ class _Folder:
             nn.BatchNorm2d: self.norm,
             SubSpectralNorm: self.norm,
             MelNorm: self.norm,
+            **{kind: partial(fold, self) for kind, fold in TRANSFORMER_LAYERS.items()},
         }
 
     def emit(self, node: fx.Node, step: Step) -> None:

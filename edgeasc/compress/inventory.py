@@ -15,8 +15,11 @@ from edgeasc.compress.fold import fold_network
 from edgeasc.compress.prune import prunable
 from edgeasc.compress.solve import Costs
 from edgeasc.compress.steps import ConvStep
+from edgeasc.compress.transformer_steps import ChannelNormStep, Learned
 from edgeasc.errors import UsageError
+from edgeasc.graph.count import FLOAT_BYTES
 from edgeasc.graph.model import Form, IntegerGraph
+from edgeasc.nn.sequence import ChannelNorm
 
 SCHEMA = 1
 BIAS_BYTES = 4  # int32
@@ -37,8 +40,17 @@ def costs_of(network: nn.Module, rule: str, form: Form) -> Costs:
         biases = sum(step.offset.numel() for step in convs if not step.is_banded)
         offsets = sum(step.offset.numel() for step in convs if step.is_banded)
         taps = sum(step.weight.numel() for step in convs if step.is_norm)
-        name = f"{biases:,} biases at 32 bits" + (f" and {taps:,} weights of norms" if taps else "")
-        fixed = BIAS_BYTES * biases + taps
+        floats = sum(step.gain.numel() + step.offset.numel() for step in steps if isinstance(step, ChannelNormStep))
+        added = sum(step.values.numel() for step in steps if isinstance(step, Learned))
+        name = _sentence(
+            {
+                "biases at 32 bits": biases,
+                "floats of norms": floats,
+                "weights of norms": taps,
+                "values of tokens": added,
+            }
+        )
+        fixed = BIAS_BYTES * biases + FLOAT_BYTES * floats + taps + added
         return Costs(rule, total, len(weights), fixed, name, offsets=offsets, offset_bytes=BIAS_BYTES)
     if rule == "qti-report":
         others = sum(parameter.numel() for parameter in network.parameters()) - total
@@ -46,11 +58,18 @@ def costs_of(network: nn.Module, rule: str, form: Form) -> Costs:
     raise UsageError("compress", f"cannot solve for rule {rule!r}; choose one of {', '.join(RULES)}")
 
 
+def _sentence(parts: dict[str, int]) -> str:
+    """What a network has, numbers and names; the first always."""
+    (first, number), *others = parts.items()
+    found = [f"{number:,} {first}", *(f"{count:,} {what}" for what, count in others if count)]
+    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
+
+
 def inventory(network: nn.Module, graph: IntegerGraph) -> dict[str, Any]:
     """The document `inventory.json` of a pruned network and the integer graph made from it.
 
-    Per tensor of the network before folding: `kind` (conv, norm, bias), `total`, `kept` by the mask, and `nonzero`
-    as stored (for convolutions after rounding to int8).
+    Per tensor of the network before folding: `kind` (conv, norm, or bias: whatever else is added), `total`, `kept` by
+    the mask, and `nonzero` as stored (for convolutions after rounding to int8).
     """
     rounded = {node.name: node.weight for node in graph.convs()}
     rows = []
@@ -72,6 +91,6 @@ def inventory(network: nn.Module, graph: IntegerGraph) -> dict[str, Any]:
 
 
 def _kind(module: nn.Module, key: str) -> str:
-    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+    if isinstance(module, nn.modules.batchnorm._BatchNorm | ChannelNorm):
         return "norm"
-    return "bias" if key == "bias" else "conv"
+    return "conv" if isinstance(module, nn.Conv1d | nn.Conv2d) and key == "weight" else "bias"

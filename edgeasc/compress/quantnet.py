@@ -79,7 +79,7 @@ class QuantNet(nn.Module):
         for step in self.ordered():
             inputs = [values[name] for name in step.inputs]
             if isinstance(step, Constant):
-                values[step.name] = step(x)
+                values[step.name] = self.place(step.name, step(x)) if step.rounds and tensors else step(x)
             elif tensors is None:
                 values[step.name] = step(*inputs)
                 self._observe(step.name, values[step.name], step)
@@ -188,7 +188,8 @@ class QuantNet(nn.Module):
         tensors = {
             name: QTensor(name, self.shapes[name], scales[at], int(zero_points[at])) for name, at in self.index.items()
         }
-        tensors.update({step.name: step.tensor() for step in self.ordered() if isinstance(step, Constant)})
+        constants = [step for step in self.ordered() if isinstance(step, Constant)]
+        tensors.update({step.name: step.tensor(tensors[step.name]) for step in constants})
         return tensors
 
     def _infer_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -196,7 +197,7 @@ class QuantNet(nn.Module):
         tensors = {name: QTensor(name, (1,), np.float32(1), 0) for name in self.index}
         for step in self.ordered():
             if isinstance(step, Constant):
-                shapes[step.name] = (1, 1, 1, 1)
+                shapes[step.name] = step.shape
             else:
                 for name in step.inputs:
                     tensors[name] = replace(tensors[name], shape=shapes[name])

@@ -79,7 +79,8 @@ class Step(nn.Module):
 class Constant(Step):
     """A positive scalar that the graph keeps as an int8 constant: the integer 127 on the grid value / 127."""
 
-    grid = "fixed"
+    grid, rounds = "fixed", False
+    shape: tuple[int, ...] = (1, 1, 1, 1)
 
     def __init__(self, name: str, value: float) -> None:
         super().__init__(name, ())
@@ -92,8 +93,9 @@ class Constant(Step):
     def scale(self) -> np.float32:
         return np.float32(self.value / 127)
 
-    def tensor(self) -> QTensor:
-        return QTensor(self.name, (1, 1, 1, 1), self.scale, 0, np.full((1, 1, 1, 1), 127, np.int8))
+    def tensor(self, grid: QTensor) -> QTensor:
+        """The constant with its integers, on the grid that the network keeps for it."""
+        return QTensor(self.name, self.shape, self.scale, 0, np.full(self.shape, 127, np.int8))
 
 
 class ConvStep(Step):
