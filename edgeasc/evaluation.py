@@ -77,7 +77,7 @@ def _recipe_of(runner: Runner) -> Recipe:
     frames = input_frames(runner, spec)
     if frames is None:
         raise BadInput("model", "says nothing about the length of its input", runner.artefact.path)
-    seconds = runner.clip_seconds or max(frames - 1, 1) * spec.hop_length / spec.sample_rate
+    seconds = runner.clip_seconds or spec.seconds(frames)
     return Recipe(model=ModelSpec(name="file"), features=spec, data=DataSpec(clip_seconds=seconds))
 
 

@@ -17,9 +17,11 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     PositiveFloat,
     SerializerFunctionWrapHandler,
+    Tag,
     ValidationError,
     model_serializer,
     model_validator,
@@ -99,10 +101,73 @@ class LogMel(Spec):
         """The same front end, computed otherwise."""
         return self.model_copy(update={"arithmetic": arithmetic})
 
+    def seconds(self, n_frames: int) -> float:
+        """The shortest sound of `n_frames` frames, at least one hop."""
+        return max(n_frames - 1, 1) * self.hop_length / self.sample_rate
+
     @property
     def silence(self) -> float:
         """The log-mel value of digital silence, in log units."""
         return math.log(self.log_floor)
+
+
+class Waveform(Spec):
+    """The front end of networks that hear samples: features with one row, a frame for every sample.
+
+    Every stored clip is scaled to one peak, `peak * x / max|x|`; a silent one stays silent. Source: EAT (arXiv
+    2204.11479), whose peak is 0.95.
+    """
+
+    kind: Literal["waveform"]
+    sample_rate: int = Field(22_050, ge=1_000, le=192_000)  # Hz
+    peak: float = Field(0.95, ge=0.0, le=1.0)  # 0: samples as they were recorded
+
+    def n_frames(self, n_samples: int) -> int:
+        """As many as samples."""
+        return n_samples
+
+    def seconds(self, n_frames: int) -> float:
+        """The length of `n_frames` samples."""
+        return n_frames / self.sample_rate
+
+    def with_arithmetic(self, arithmetic: Literal["float", "integer"]) -> Waveform:
+        """Itself: samples are not computed."""
+        return self
+
+    @property
+    def arithmetic(self) -> Literal["float", "integer"]:
+        """Floats, which the network's input quantises."""
+        return "float"
+
+    @property
+    def n_mels(self) -> int:
+        """One row."""
+        return 1
+
+    @property
+    def hop_length(self) -> int:
+        """One sample."""
+        return 1
+
+    @property
+    def silence(self) -> float:
+        """Digital silence."""
+        return 0.0
+
+
+FRONT_ENDS: dict[str, type[LogMel] | type[Waveform]] = {"log-mel": LogMel, "waveform": Waveform}
+
+
+def _front_end_kind(value: Any) -> str:
+    """Which of `FRONT_ENDS` a document or a specification is: only a waveform has a `kind`."""
+    named = "kind" in value if isinstance(value, dict) else isinstance(value, Waveform)
+    return "waveform" if named else "log-mel"
+
+
+FrontEndSpec = LogMel | Waveform
+AnyFrontEnd = Annotated[
+    Annotated[LogMel, Tag("log-mel")] | Annotated[Waveform, Tag("waveform")], Discriminator(_front_end_kind)
+]  # as a field of a specification
 
 
 class ModelSpec(Spec):
@@ -231,7 +296,7 @@ class Recipe(Spec):
     LATER: ClassVar[frozenset[str]] = frozenset({"wave_augment"})
 
     model: ModelSpec
-    features: LogMel = LogMel()
+    features: AnyFrontEnd = LogMel()
     data: DataSpec = DataSpec()
     augment: AugmentSpec = AugmentSpec()
     train: TrainSpec = TrainSpec()
@@ -244,6 +309,16 @@ class Recipe(Spec):
     def _waves_where_there_are_some(self) -> Recipe:
         if self.wave_augment is not None and getattr(self.features, "kind", None) != "waveform":
             raise ValueError("wave_augment: needs a network on waveforms (features.kind = 'waveform')")
+        return self
+
+    @model_validator(mode="after")
+    def _length_is_the_networks(self) -> Recipe:
+        samples = self.model.options.get("samples", self.n_samples)
+        if isinstance(self.features, Waveform) and samples != self.n_samples:
+            here = f"data.clip_seconds = {self.data.clip_seconds:g} at {self.features.sample_rate} Hz"
+            raise ValueError(
+                f"{here} makes inputs of {self.n_samples} samples, model.options.samples says {samples}; set both alike"
+            )
         return self
 
     @property
@@ -282,13 +357,24 @@ def parse_spec(kind: type[S], document: dict[str, Any], path: Path | None = None
     except ValidationError as error:
         found = error.errors()  # a misspelt key is the cause of a missing one, and so is told first
         first = next((item for item in found if item["type"] == "extra_forbidden"), found[0])
-        key = ".".join(str(part) for part in first["loc"])
+        place = [str(part) for part in first["loc"]]
+        key = ".".join(part for part in place if part not in FRONT_ENDS)
         said = first["msg"].removeprefix("Value error, ")
         why = f"{key}: {said}" if key else said
         if first["type"] == "extra_forbidden":
-            *section, word = [str(part) for part in first["loc"]]
+            *section, word = place
             why = f"unknown key {key!r}{nearest(word, _keys(kind, section))}"
         raise UsageError(what, why, path) from None
+
+
+def parse_front_end(document: dict[str, Any], path: Path | None = None, what: str = "front end") -> FrontEndSpec:
+    """Validate `document` as the front end that it is.
+
+    Raises:
+        UsageError: as `parse_spec`.
+    """
+    kind: type[FrontEndSpec] = FRONT_ENDS[_front_end_kind(document)]
+    return parse_spec(kind, document, path, what)
 
 
 def _keys(kind: type[Spec], section: list[str]) -> list[str]:
@@ -296,6 +382,9 @@ def _keys(kind: type[Spec], section: list[str]) -> list[str]:
     fields = kind.model_fields
     for part in section:
         if part.isdecimal():
+            continue
+        if part in FRONT_ENDS:
+            fields = FRONT_ENDS[part].model_fields
             continue
         inner = _section_kind(fields[part].annotation) if part in fields else None
         if inner is None:
@@ -369,6 +458,7 @@ __all__ = [
     "AugmentSpec",
     "DataSpec",
     "DistillSpec",
+    "FrontEndSpec",
     "LogMel",
     "ModelSpec",
     "PruneSpec",
@@ -377,8 +467,10 @@ __all__ = [
     "Spec",
     "TrainSpec",
     "WaveAugmentSpec",
+    "Waveform",
     "dump_toml",
     "nearest",
+    "parse_front_end",
     "parse_spec",
     "read_toml",
     "with_settings",

@@ -66,7 +66,11 @@ def _front_end(model: ModelAudit) -> str:
     try:
         spec = json.loads(model.metadata["edgeasc.features"])
         labels = json.loads(model.metadata.get("edgeasc.labels", "[]"))
-        words = f"{spec['n_mels']} mels at {spec['sample_rate']:,} Hz, hop {spec['hop_length']} samples"
+        words = (
+            f"the waveform at {spec['sample_rate']:,} Hz, scaled to a peak of {spec['peak']:g}"
+            if spec.get("kind") == "waveform"
+            else f"{spec['n_mels']} mels at {spec['sample_rate']:,} Hz, hop {spec['hop_length']} samples"
+        )
     except (KeyError, ValueError, TypeError):
         return ""
     hashed = model.metadata.get("edgeasc.features.hash", "")

@@ -25,7 +25,7 @@ from edgeasc.data.clips import Clip, Dataset
 from edgeasc.data.inputs import fit_length, stored_frames
 from edgeasc.errors import BadInput
 from edgeasc.features.logmel import front_end
-from edgeasc.specs import LogMel, Recipe
+from edgeasc.specs import FrontEndSpec, Recipe
 
 _MAGIC = b"EAMEL1\n\0"  # raise the number when the front end's numbers change
 _HEADER = struct.Struct("<8s32sII")
@@ -81,7 +81,7 @@ def stored_clips(
     return features, None if len(set(lengths.tolist())) == 1 else np.minimum(lengths, n_frames)
 
 
-def clip_features(dataset: Dataset, clip: Clip, spec: LogMel, folder: Path | None = None) -> NDArray[np.float32]:
+def clip_features(dataset: Dataset, clip: Clip, spec: FrontEndSpec, folder: Path | None = None) -> NDArray[np.float32]:
     """Log-mel features [n_mels, n_frames] of one clip, from `folder` where it has them."""
     if folder is None:
         return front_end(spec)(dataset.waveform(clip, spec.sample_rate))
@@ -104,7 +104,7 @@ def _writable(folder: Path) -> Path | None:
     return folder
 
 
-def _read(path: Path, spec: LogMel) -> NDArray[np.float32] | None:
+def _read(path: Path, spec: FrontEndSpec) -> NDArray[np.float32] | None:
     """The features in a cache file; None where there is no file or a damaged one."""
     try:
         payload = path.read_bytes()

@@ -18,7 +18,7 @@ from edgeasc.graph.count import count
 from edgeasc.graph.model import Form, IntegerGraph, QTensor
 from edgeasc.runs import installed_versions
 from edgeasc.runtime.artefact import Artefact
-from edgeasc.specs import LogMel, Spec, parse_spec
+from edgeasc.specs import AnyFrontEnd, Spec, parse_spec
 
 SCHEMA = 1
 PLAIN = "[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
@@ -69,7 +69,7 @@ class Manifest(Spec):
     source_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     form: Form
     converter: str | None
-    features: LogMel | None
+    features: AnyFrontEnd | None
     features_digest: str | None
     labels: tuple[str, ...]
     clip_seconds: float | None

@@ -24,9 +24,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from edgeasc.errors import BadInput, MissingDependency
+from edgeasc.errors import MissingDependency
 from edgeasc.features.filterbank import hann_window, mel_matrix
-from edgeasc.specs import LogMel
+from edgeasc.features.waveform import WaveformFrontEnd, checked_waveform
+from edgeasc.specs import FrontEndSpec, LogMel, Waveform
 
 _BLOCK = 32  # frames transformed together: input and spectrum of one block fit in 1 MiB at n_fft 4096
 _BLOCK64 = 8  # the same in float64; few frames come here
@@ -70,7 +71,7 @@ class LogMelFrontEnd:
         Raises:
             BadInput: not one-dimensional, no sample, or not finite.
         """
-        signal = _checked(waveform)
+        signal = checked_waveform(waveform)
         padded = self._padded(signal)
         frames = self._framed(padded[:-1])  # [n_frames, win_length]
         differenced = np.multiply(padded[:-1], np.float32(-_DIFFERENCE))
@@ -185,8 +186,9 @@ class LogMelFrontEnd:
         return held
 
 
-def log_mel(waveform: NDArray[np.float32], spec: LogMel) -> NDArray[np.float32]:
-    """Log-mel spectrogram of `waveform` [n_samples] at `spec.sample_rate`, float32 [n_mels, n_frames].
+def log_mel(waveform: NDArray[np.float32], spec: FrontEndSpec) -> NDArray[np.float32]:
+    """Log-mel spectrogram of `waveform` [n_samples] at `spec.sample_rate`, float32 [n_mels, n_frames]; the samples
+    themselves, [1, n_samples], where the spec is a `Waveform`.
 
     Raises:
         BadInput: not one-dimensional, no sample, or not finite.
@@ -195,12 +197,14 @@ def log_mel(waveform: NDArray[np.float32], spec: LogMel) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=8)
-def front_end(spec: LogMel) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """The (cached) front end of `spec`: this one, or the integer one where the spec says so.
+def front_end(spec: FrontEndSpec) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """The (cached) front end of `spec`: this one, the integer one where the spec says so, or none but the samples.
 
     Raises:
         BadInput: an integer front end that the integers cannot do.
     """
+    if isinstance(spec, Waveform):
+        return WaveformFrontEnd(spec)
     if spec.arithmetic == "integer":
         from edgeasc.features.integer import integer_front_end
 
@@ -234,13 +238,3 @@ def _power_spectrum(padded: NDArray[Any], power: NDArray[np.float32]) -> None:
         raise MissingDependency("front end", "scipy is not installed; run: pip install 'edgeasc[audio]'") from error
     np.abs(rfft(padded, axis=1, workers=1), out=power, casting="same_kind")
     power *= power
-
-
-def _checked(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`waveform` as float32, refused when the transform would be meaningless."""
-    signal = np.asarray(waveform, dtype=np.float32)
-    if signal.ndim != 1 or signal.size == 0:
-        raise BadInput("waveform", f"expected samples of one channel, found shape {signal.shape}")
-    if not np.isfinite(signal).all():
-        raise BadInput("waveform", "holds NaN or infinite samples")
-    return signal

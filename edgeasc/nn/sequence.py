@@ -134,6 +134,9 @@ class BlurPool(nn.Conv2d):
     The taps (1, 2, .. stride + 1 .. 2, 1), normalised, are a buffer and no parameter: neither trained nor pruned.
     Source: Zhang, "Making convolutional networks shift-invariant again" (arXiv 1904.11486), as EAT uses it.
     Shape: `[B, C, 1, T + 2 stride] -> [B, C, 1, ceil(T / stride)]`; the padding is a layer before it.
+
+    Raises:
+        UsageError: in `forward`, for features with several rows.
     """
 
     def __init__(self, channels: int, stride: int) -> None:
@@ -142,6 +145,12 @@ class BlurPool(nn.Conv2d):
         taps = torch.cat((ramp, ramp.flip(0)[1:]))
         del self.weight
         self.register_buffer("weight", (taps / taps.sum()).expand(channels, 1, 1, -1).clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] != 1:
+            why = f"features of {x.shape[2]} rows at a network on waveforms"
+            raise UsageError("network", f'{why}; set features.kind = "waveform"')
+        return super().forward(x)
 
 
 SEQUENCE_LEAVES = (Multiply, ChannelSlice, Regroup, ClassToken, FirstToken, ChannelNorm, Attention, BlurPool)

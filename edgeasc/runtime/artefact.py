@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeasc.errors import BadInput, EdgeascError, UsageError
 from edgeasc.files import read_bytes, sha256
-from edgeasc.specs import LogMel, parse_spec
+from edgeasc.specs import FrontEndSpec, parse_front_end
 
 if TYPE_CHECKING:
     import onnx
@@ -53,7 +53,7 @@ class Artefact:
         return sha256(self.payload)
 
     @property
-    def features(self) -> LogMel | None:
+    def features(self) -> FrontEndSpec | None:
         """The front end that the network was trained with.
 
         Raises:
@@ -65,7 +65,7 @@ class Artefact:
         if not isinstance(document, dict):
             raise BadInput("metadata", "edgeasc.features is not a JSON object", self.path)
         try:
-            return parse_spec(LogMel, document, self.path, "front end")
+            return parse_front_end(document, self.path)
         except UsageError as error:
             raise BadInput("metadata", f"edgeasc.features: {error.why}", self.path) from None
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
 from edgeasc.runtime.runner import Runner, load_runner
-from edgeasc.specs import LogMel
+from edgeasc.specs import FrontEndSpec
 
 
 def predict_files(
@@ -43,7 +43,7 @@ def predict_files(
         return [_predict(runner, spec, Path(path), crops, at_least) for path in paths]
 
 
-def front_end(runner: Runner) -> LogMel:
+def front_end(runner: Runner) -> FrontEndSpec:
     """The front end that the model says it was trained with.
 
     Raises:
@@ -57,7 +57,7 @@ def front_end(runner: Runner) -> LogMel:
     return spec
 
 
-def input_frames(runner: Runner, spec: LogMel) -> int | None:
+def input_frames(runner: Runner, spec: FrontEndSpec) -> int | None:
     """Frames of one network input; None where the model takes any number and names no length."""
     if len(runner.input_shape) == 3 and runner.input_shape[2]:
         return runner.input_shape[2]
@@ -82,7 +82,7 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def _predict(runner: Runner, spec: LogMel, path: Path, crops: int | None, at_least: int) -> dict[str, Any]:
+def _predict(runner: Runner, spec: FrontEndSpec, path: Path, crops: int | None, at_least: int) -> dict[str, Any]:
     from edgeasc.data.audio import load_audio
     from edgeasc.features.logmel import log_mel
 

@@ -19,6 +19,7 @@ from edgeasc.errors import BadInput, UsageError
 from edgeasc.runtime.artefact import Artefact, Quantisation, read_artefact
 from edgeasc.runtime.catalogue import RUNTIMES, Runtime, default_runtime, find_runtime
 from edgeasc.runtime.child import MEMORY_LIMIT, NO_LIMIT, Child
+from edgeasc.specs import Waveform
 
 if TYPE_CHECKING:
     from edgeasc.graph.model import IntegerGraph
@@ -32,7 +33,7 @@ class Runner:
 
     Attributes:
         runtime, version: what computes. artefact: what is computed, with `features`, `labels` and `clip_seconds`.
-        input_shape: logical, `(1, n_mels, n_frames)` or `(1, n_samples)`; 0 where any size will do.
+        input_shape: logical, `(1, n_mels, n_frames)`; 0 where any size will do.
         input, output: quantisation, None where the side is float.
         notes: what the runtime says of itself (kernels, optimisation level, `arena_bytes`).
     """
@@ -57,7 +58,8 @@ class Runner:
         return None if self.input is None else self.input.zero_point
 
     def predict(self, features: Features) -> NDArray[np.float32]:
-        """Logits [B, n_classes] of features [B, 1, n_mels, n_frames], float32 or already int8.
+        """Logits [B, n_classes] of features [B, 1, n_mels, n_frames], or waveforms [B, 1, n_samples] where the network
+        hears them, float32 or already int8.
 
         Raises:
             BadInput: a shape that the model does not take, or NaN. UsageError: int8 for a float network.
@@ -72,6 +74,8 @@ class Runner:
     def prepared(self, features: Features) -> Features:
         """`features` as the integers (or floats) that the model computes on, in the logical shape."""
         path = self.artefact.path
+        if features.ndim == 3 and isinstance(self.features, Waveform):
+            features = features[:, :, None]  # waveforms [B, 1, n_samples], which are features with one row
         if not _fits(features.shape, self.input_shape):
             shapes = [" x ".join(map(str, shape)) for shape in (features.shape[1:], self.input_shape)]
             raise BadInput("features", f"shape {shapes[0]} where the model takes {shapes[1]}", path)
@@ -160,7 +164,8 @@ class ChildRunner(Runner):
         source, result = info["input"], info["output"]
         self.version, self.notes = info["version"] or self.version, info["notes"]
         self._dtype, self._native_shape = source["dtype"], tuple(source["shape"][1:])
-        self._channels_last = self.artefact.kind == "tflite" and _is_channels_last(self._native_shape)
+        one_row = isinstance(self.features, Waveform)
+        self._channels_last = self.artefact.kind == "tflite" and _is_channels_last(self._native_shape, one_row)
         self.input_shape = _logical(self._native_shape, self._channels_last)
         if self.artefact.kind == "run" and self.features is not None:
             self.input_shape = (1, self.features.n_mels, 0)
@@ -272,9 +277,10 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     return all(side in (0, found) for side, found in zip(wanted, shape[1:], strict=True))
 
 
-def _is_channels_last(shape: tuple[int, ...]) -> bool:
-    """Whether a native shape without batch is (n_mels, n_frames, 1) and not (1, n_mels, n_frames)."""
-    return len(shape) >= 2 and shape[-1] == 1 and shape[0] != 1
+def _is_channels_last(shape: tuple[int, ...], one_row: bool) -> bool:
+    """Whether a native shape without batch is (n_mels, n_frames, 1) and not (1, n_mels, n_frames); there may be one mel
+    where the network hears waveforms."""
+    return len(shape) >= 2 and shape[-1] == 1 and (shape[0] != 1 or one_row)
 
 
 def _logical(shape: tuple[int, ...], channels_last: bool) -> tuple[int, ...]:

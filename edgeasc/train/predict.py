@@ -30,9 +30,10 @@ def evaluating(network: nn.Module) -> Iterator[nn.Module]:
 
 
 def network_predict(network: nn.Module) -> Predict:
-    """`network` as a function of arrays, wherever its parameters are."""
+    """`network` as a function of arrays, wherever its parameters are; waveforms may be `[B, 1, n_samples]`."""
 
     def predict(features: NDArray[np.float32]) -> NDArray[np.float32]:
+        features = features[:, :, None] if features.ndim == 3 else features
         with evaluating(network):
             logits: Tensor = network(torch.from_numpy(features).to(device_of(network)))
         return logits.float().cpu().numpy()

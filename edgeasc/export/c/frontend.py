@@ -16,7 +16,7 @@ from edgeasc.errors import BadInput, EdgeascError
 from edgeasc.export.c.memory import ALIGNMENT, Layout
 from edgeasc.export.c.program import Array, Program
 from edgeasc.features.integer_tables import FrontEndTables, front_end_tables, thresholds
-from edgeasc.specs import LogMel, parse_spec
+from edgeasc.specs import LogMel, Waveform, parse_front_end
 
 FEATURES = "edgeasc.features"
 KERNELS = ("mel", "spectrum")
@@ -113,7 +113,10 @@ def _front_end(program: Program) -> FrontEnd:
         document = None
     if not isinstance(document, dict):
         raise BadInput("front end in C", f"metadata {FEATURES} is not a JSON object")
-    spec = parse_spec(LogMel, document, what="front end in C")
+    spec = parse_front_end(document, what="front end in C")
+    if isinstance(spec, Waveform):
+        words = f"the network hears waveforms, each scaled to a peak of {spec.peak:g}" if spec.peak else "waveforms"
+        raise BadInput("front end in C", f"{words}: quantise whole clips for scene_run")
     shape = program.input.shape
     if len(shape) != 4 or shape[:2] != (1, 1) or shape[2] != spec.n_mels:
         raise BadInput("front end in C", f"the input {list(shape)} is not one of {spec.n_mels} mels")
