@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeasc.graph.model import IntegerGraph
+from edgeasc.graph.onnx_write import onnx_bytes
+
 Int8 = NDArray[np.int8]
 
 
@@ -50,6 +53,21 @@ def litert(model: bytes, values: Int8) -> Int8:
         warnings.simplefilter("ignore")
         from ai_edge_litert.interpreter import Interpreter
     return _interpret(Interpreter(model_content=model, num_threads=1), values)
+
+
+def onnx_runtime(graph: IntegerGraph, values: Int8, optimised: bool) -> Int8:
+    """ONNX Runtime on the graph's file, its logits back on the output's grid."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    level = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(onnx_bytes(graph), options, providers=["CPUExecutionProvider"])
+    (source,) = session.get_inputs()
+    output = graph[graph.output]
+    real = np.concatenate([session.run(None, {source.name: clip[None]})[0] for clip in values])
+    return (np.rint(real / output.scale) + output.zero_point).astype(np.int8)
 
 
 def tflm(model: bytes, values: Int8, arena_size: int = 40_000_000) -> Int8:

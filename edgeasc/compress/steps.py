@@ -311,6 +311,17 @@ class AvgPoolStep(Step):
         y = F.avg_pool2d(x, self.kernel, self.stride)
         return F.relu(y) if self.relu else y
 
+    def fake(self, x: Tensor, tensors: Tensors) -> Tensor:
+        """The layer on integers, halves away from zero; on reals the last bit would decide a quarter of all means."""
+        grid = tensors[self.inputs[0]]
+        scale, zero_point = float(grid.scale), grid.zero_point
+        with torch.no_grad():
+            means = F.avg_pool2d(torch.round(x / scale) + zero_point, self.kernel, self.stride)
+            whole = torch.trunc(means + torch.copysign(torch.full_like(means, 0.5), means))
+            low = zero_point if self.relu else -128
+            on_grid = (whole.clamp_min(low) - zero_point) * scale
+        return straight_through(self.forward(x), on_grid)
+
     def node(self, tensors: Tensors) -> Node:
         activation: graph.Activation = "relu" if self.relu else "none"
         return graph.AvgPool(

@@ -8,6 +8,7 @@ with the name of the node.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
 from edgeasc.files import read_bytes
-from edgeasc.graph.model import ISLANDS, Form, IntegerGraph, Node, QTensor
-from edgeasc.graph.onnx_region import Region
+from edgeasc.graph.model import ISLANDS, AvgPool, Form, IntegerGraph, Node, QTensor
+from edgeasc.graph.onnx_region import HALVES_AWAY, Region
 from edgeasc.graph.onnx_regions import match_region
 from edgeasc.graph.shapes import output_shape
 
@@ -83,6 +84,7 @@ class _Reader:
         self.producers = {output: node for node in model.graph.node for output in node.output}
         self.tensors: dict[str, QTensor] = {}
         self.reals: dict[str, str] = {}  # dequantised name -> int8 tensor's name
+        self.integers: dict[str, str] = {}  # the same, where the integers themselves are taken for reals
         weighted = ("Conv", "PRelu")  # whose second input is no tensor of the graph, however small
         self.taps = {n.input[1] for n in model.graph.node if n.op_type in weighted and len(n.input) > 1}
         self.weights: dict[str, tuple[NDArray[np.generic], NDArray[np.float32], int]] = {}
@@ -159,7 +161,7 @@ class _Reader:
     def dequantize(self, node: onnx.NodeProto) -> None:
         source, result = node.input[0], node.output[0]
         if source in self.tensors:
-            self.reals[result] = source
+            self.view_of(self.tensors[source], node)[result] = source
             return
         if source not in self.constants:
             raise BadInput("ONNX", f"{node.name or result!r} dequantises {source!r}, which no QuantizeLinear makes")
@@ -181,16 +183,32 @@ class _Reader:
         self.add_tensor(source, shape, node, stored.reshape(shape))
         self.reals[result] = source
 
+    def view_of(self, tensor: QTensor, node: onnx.NodeProto) -> dict[str, str]:
+        """Whether a DequantizeLinear of `tensor` gives its real values or its integers.
+
+        Raises:
+            BadInput: neither.
+        """
+        scale, zero, _ = self.grid(node)
+        if scale.size == 1 and (scale.item(), zero.item()) == (tensor.scale.item(), tensor.zero_point):
+            return self.reals
+        if scale.size == 1 and zero.item() == 0 and 1 <= scale.item() <= HALVES_AWAY:
+            return self.integers
+        raise BadInput("ONNX", f"{node.name or node.output[0]!r} reads {tensor.name!r} on another grid than its own")
+
     def quantize(self, node: onnx.NodeProto) -> None:
         if node.output[0] in self.tensors:
             return  # the quantised float input
-        region = Region(node, self.producers, self.reals, self.weights, self.constants)
+        region = Region(node, self.producers, self.reals, self.weights, self.constants, self.integers)
         scale, zero, _ = self.grid(node)
         if scale.size != 1:
             raise BadInput("ONNX", f"activation {node.output[0]!r} is quantised per channel; int8 per tensor is needed")
         operator = match_region(region, self.tensors, np.float32(scale.item()), int(zero.item()))
         shape = output_shape(operator, [self.tensors[name].shape for name in operator.inputs])
         self.add_tensor(operator.output, shape, node)
+        if isinstance(operator, AvgPool):  # the grid of its input, whatever the file's QuantizeLinear says
+            source, output = self.tensors[operator.inputs[0]], self.tensors[operator.output]
+            self.tensors[operator.output] = replace(output, scale=source.scale, zero_point=source.zero_point)
         self.nodes.append(operator)
 
 

@@ -12,6 +12,8 @@ from edgeasc.graph.model import Activation
 if TYPE_CHECKING:
     import onnx
 
+HALVES_AWAY = 1.0 + 2.0**-14  # how much larger a pool sees integers; float32 sums of a window err by far less
+
 
 class Region:
     """Access to the nodes above one QuantizeLinear."""
@@ -23,10 +25,12 @@ class Region:
         reals: dict[str, str],
         weights: dict[str, tuple[NDArray[Any], NDArray[np.float32], int]],
         constants: dict[str, NDArray[Any]],
+        integers: dict[str, str],
     ) -> None:
         self.output = quantize.output[0]
         self.top = quantize.input[0]
         self.producers, self.reals, self.weights, self.constants = producers, reals, weights, constants
+        self.integers = integers  # dequantised with zero point 0 and a scale of almost 1 -> int8 tensor's name
 
     def node(self, value: str, *ops: str) -> onnx.NodeProto | None:
         """The node that makes `value`, if it is one of `ops`."""

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 NAMES: dict[int, Axis] = {1: "C", 2: "F", 3: "T"}
 OPERATORS = (  # of which regions are made here
-    "Add", "AveragePool", "Conv", "GlobalAveragePool", "LeakyRelu", "MaxPool", "Mul", "PRelu", "Pad", "Reciprocal",
-    "ReduceMean", "Relu", "Reshape", "Sigmoid", "Slice", "Sqrt", "Sub",
+    "Add", "AveragePool", "Clip", "Conv", "GlobalAveragePool", "LeakyRelu", "MaxPool", "Mul", "PRelu", "Pad",
+    "Reciprocal", "ReduceMean", "Relu", "Reshape", "Sigmoid", "Slice", "Sqrt", "Sub",
 )  # fmt: skip
 MOST_NODES = 100  # of a region that is searched for a foreign one
 
@@ -50,16 +50,16 @@ def match_region(region: Region, tensors: dict[str, QTensor], scale: np.float32,
     Raises:
         BadInput: none of the graph's operators, naming the node that ends the region.
     """
-    for matcher in (_resnorm, _silu, _binary, _rsqrt, _unary, _mean, _max_pool, _avg_pool, *SEQUENCE_MATCHERS):
+    for matcher in (_resnorm, _silu, _binary, _rsqrt, _unary, _mean, _max_pool, *SEQUENCE_MATCHERS):
         node = matcher(region)
         if node is not None:
             return _on_one_grid(node, tensors, scale, zero_point)
     moved = match_moved(region, tensors)
     if moved is not None:
         return _on_one_grid(moved, tensors, scale, zero_point)
-    conv = _conv(region, tensors, scale)
-    if conv is not None:
-        return conv
+    found = _avg_pool(region, tensors, (scale, zero_point)) or _conv(region, tensors, scale)
+    if found is not None:
+        return found
     why = f"before QuantizeLinear {region.output!r}, is no operator of the integer graph"
     raise BadInput("ONNX", f"{_culprit(region)}, {why}; replace it, or run the file in ONNX Runtime")
 
@@ -147,12 +147,32 @@ def _max_pool(region: Region) -> Node | None:
     return MaxPool(region.name(node), (source,), region.output, kernel=kernel, stride=stride)
 
 
-def _avg_pool(region: Region) -> Node | None:
+def _avg_pool(region: Region, tensors: dict[str, QTensor], grid: tuple[np.float32, int]) -> AvgPool | None:
+    """The mean of windows, on the tensor's grid or, as our own files have it, on the integers (`onnx_write`).
+
+    Raises:
+        BadInput: the result has another grid than the input.
+    """
     value, activation = region.without_relu()
-    node = region.node(value, "AveragePool")
-    source = region.tensor(node.input[0]) if node is not None else None
-    if node is None or source is None:
+    clip = region.node(value, "Clip") if activation == "none" else None
+    node = region.node(clip.input[0] if clip is not None else value, "AveragePool")
+    if node is None:
         return None
+    source = region.integers.get(node.input[0]) if activation == "none" else None
+    if source is not None:
+        wanted: tuple[float, int] = (1.0, 0)
+        if clip is not None:
+            low = region.constants.get(clip.input[1]) if len(clip.input) == 2 else None
+            if low is None or low.size != 1 or float(low.item()) != tensors[source].zero_point:
+                return None
+            activation = "relu"
+    else:
+        source = region.tensor(node.input[0]) if clip is None else None
+        if source is None:
+            return None
+        wanted = (float(tensors[source].scale), tensors[source].zero_point)
+    if (float(grid[0]), grid[1]) != wanted:
+        raise BadInput("ONNX", f"AveragePool {node.name!r} changes the scale, which no integer runtime does")
     kernel, stride = _windows(node)
     return AvgPool(region.name(node), (source,), region.output, kernel=kernel, stride=stride, activation=activation)
 

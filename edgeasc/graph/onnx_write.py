@@ -1,7 +1,8 @@
 """IntegerGraph -> quantised ONNX in QDQ form, the file that is the waist of edgeasc.
 
 Every int8 tensor is a QuantizeLinear output that bears the tensor's name, followed by its DequantizeLinear; operators
-run in between on floats. Layer names are module paths. The bytes depend on the graph alone.
+run in between on floats, average pooling on the integers themselves (`pooled`). Layer names are module paths. The bytes
+depend on the graph alone.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from edgeasc.graph.model import (
     Slice,
     Sub,
 )
+from edgeasc.graph.onnx_region import HALVES_AWAY
 from edgeasc.graph.shapes import AXES
 
 if TYPE_CHECKING:
@@ -106,7 +108,8 @@ class _Writer:
         return self.emit("DequantizeLinear", real(name), [name, *self.parameters(name)])
 
     def quantize(self, node: Node, value: str) -> None:
-        self.emit("QuantizeLinear", node.output, [value, *self.parameters(node.output)])
+        grid = self.integer_grid(1.0) if isinstance(node, AvgPool) else self.parameters(node.output)
+        self.emit("QuantizeLinear", node.output, [value, *grid])
         self.dequantize(node.output)
 
     def operator(self, node: Node) -> str:
@@ -124,8 +127,7 @@ class _Writer:
             case MaxPool():
                 return self.emit("MaxPool", name, inputs, kernel_shape=list(node.kernel), strides=list(node.stride))
             case AvgPool():
-                options = {"kernel_shape": list(node.kernel), "strides": list(node.stride)}
-                return self.activated(node, self.emit("AveragePool", name, inputs, **options))
+                return self.pooled(node, name)
             case Pad():
                 amounts = np.array([0, 0, 0, node.before, 0, 0, 0, node.after], np.int64)
                 return self.emit("Pad", name, [*inputs, self.constant(f"{node.name}.pads", amounts)], mode="reflect")
@@ -150,7 +152,29 @@ class _Writer:
                 return self.resnorm(node, name, inputs[0])
         raise AssertionError(f"no ONNX form for {node.op}")
 
-    def activated(self, node: Conv | Add | AvgPool, value: str) -> str:
+    def integer_grid(self, scale: float) -> list[str]:
+        """Names of a scale for integers taken as they are, and of zero point 0."""
+        return [
+            self.constant(f"integers/scale/{scale!r}", np.asarray(scale, np.float32)),
+            self.constant("integers/zero_point", np.asarray(0, np.int8)),
+        ]
+
+    def pooled(self, node: AvgPool, name: str) -> str:
+        """The mean of integers, half away from zero as in TensorFlow Lite.
+
+        On the tensor's own grid a quarter of the means of four are exact halves, left to the last bit of a float; on
+        the integers, seen larger by HALVES_AWAY, each has the one answer that all runtimes give.
+        """
+        (source,) = node.inputs
+        seen = self.emit("DequantizeLinear", f"{node.name}/integers", [source, *self.integer_grid(HALVES_AWAY)])
+        options = {"kernel_shape": list(node.kernel), "strides": list(node.stride)}
+        value = self.emit("AveragePool", name, [seen], **options)
+        if node.activation == "none":
+            return value
+        low = self.constant(f"{node.name}.zero", np.asarray(self.graph[source].zero_point, np.float32))
+        return self.emit("Clip", f"{node.name}/relu", [value, low])
+
+    def activated(self, node: Conv | Add, value: str) -> str:
         return value if node.activation == "none" else self.emit("Relu", f"{node.name}/relu", [value])
 
     def mean(self, name: str, value: str, axes: list[int], keep: bool) -> str:

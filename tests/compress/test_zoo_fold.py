@@ -19,6 +19,7 @@ from edgeasc.compress.quantnet import QuantNet, running
 from edgeasc.compress.steps import AvgPoolStep, ConvStep
 from edgeasc.export.c.bundle import bundle
 from edgeasc.export.tflite import tflite_bytes
+from edgeasc.graph import simulate
 from edgeasc.graph.count import count
 from edgeasc.graph.model import Conv, IntegerGraph
 from edgeasc.graph.onnx_read import read_onnx
@@ -114,6 +115,33 @@ def test_a_norm_behind_an_average_pool_goes_into_the_convolution_before_it() -> 
     assert isinstance(stem, ConvStep) and not stem.relu and stem.offset.abs().sum() > 0
     (pool,) = (step for step in steps if step.name == "body.stem.pool")
     assert isinstance(pool, AvgPoolStep) and pool.relu
+
+
+def test_the_fake_quantised_network_pools_as_the_integers_do() -> None:
+    net = QuantNet(lively("mobilenet-v1"), "int8", SHAPE).eval()
+    net.observe([features(8, 1)])
+    tensors, random = net.tensors(), np.random.default_rng(1)
+    pools = [step for step in net.ordered() if isinstance(step, AvgPoolStep)]
+    assert {step.relu for step in pools} == {True} and pools
+    for step in pools:
+        integers = torch.from_numpy(random.integers(-128, 128, (4, *net.shapes[step.inputs[0]][1:])))
+        with torch.no_grad(), running(net, "fake"):
+            fake = net._on_grid(step, [net.reals(step.inputs[0], integers)], tensors)
+        exact = net.kernels.apply(step.node(tensors), tensors, [integers])
+        np.testing.assert_array_equal(net.integers(step.name, fake).numpy(), exact.numpy())
+
+
+def test_a_network_that_learnt_nothing_answers_alike_in_its_two_float_twins() -> None:
+    """Average pooling leaves no halves to the last bit of a float: what is left are single steps of late layers."""
+    net = QuantNet(lively("cnn10"), "int8", SHAPE).eval()
+    net.observe([features(8, 1)])
+    graph = net.freeze()
+    integers = clips(graph, 12)
+    real = net.reals("input", torch.from_numpy(integers).long())
+    with torch.no_grad(), running(net, "fake"):
+        fake = net(real).numpy()
+    steps = np.abs(fake - simulate.logits(graph, integers)) / float(graph[graph.output].scale)
+    assert steps.mean() < 0.1
 
 
 def test_the_norm_over_mels_is_one_tap_with_a_band_for_every_mel() -> None:

@@ -43,6 +43,17 @@ def test_a_float_network_is_refused_as_not_quantised() -> None:
         read_onnx(model.SerializeToString())
 
 
+def test_a_tensor_read_on_another_grid_than_its_own_is_refused(good: bytes) -> None:
+    def regrid(model: onnx.ModelProto) -> None:
+        grid = numpy_helper.from_array(np.float32(0.321), "other")
+        model.graph.initializer.append(grid)
+        readers = [n for n in model.graph.node if n.op_type == "DequantizeLinear" and n.input[0] == "stem.conv"]
+        readers[0].input[1] = "other"
+
+    with pytest.raises(BadInput, match=r"reads 'stem\.conv' on another grid"):
+        read_onnx(changed(good, regrid))
+
+
 def test_external_data_is_refused(good: bytes) -> None:
     def external(model: onnx.ModelProto) -> None:
         tensor = model.graph.initializer[0]

@@ -1,14 +1,18 @@
 """MEAN, MAX_POOL_2D and AVERAGE_POOL_2D alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from judges import builtin_ref, litert, tflm
+from judges import builtin_ref, litert, onnx_runtime, tflm
 from one_op import graph_of, random_int8, random_scale, random_zero_point, tensor
 
 from edgeasc.errors import BadInput
 from edgeasc.export.tflite import tflite_bytes
 from edgeasc.graph import reference, simulate
 from edgeasc.graph.model import Activation, AvgPool, Axis, IntegerGraph, MaxPool, Mean
+from edgeasc.graph.onnx_read import read_onnx
+from edgeasc.graph.onnx_write import onnx_bytes
 from edgeasc.graph.shapes import output_shape
 
 MEANS: list[tuple[tuple[Axis, ...], bool]] = [
@@ -116,7 +120,51 @@ def test_average_pool_equals_both_runtimes(
     ours, model = reference.run(graph, clips)["y"], tflite_bytes(graph)
     np.testing.assert_array_equal(builtin_ref(model, clips), ours)
     np.testing.assert_array_equal(tflm(model, clips), ours)
-    assert np.abs(ours.astype(int) - simulate.run(graph, clips)["y"]).max() <= 1
+    np.testing.assert_array_equal(simulate.run(graph, clips)["y"], ours)
+
+
+@WINDOWS
+@pytest.mark.parametrize(("zero_point", "activation"), [(3, "none"), (-128, "relu"), (-7, "relu"), (100, "none")])
+def test_average_pool_equals_litert_and_onnx_runtime_in_every_half(
+    shape: tuple[int, ...],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    zero_point: int,
+    activation: Activation,
+) -> None:
+    node = AvgPool("pool", ("x",), "y", kernel=kernel, stride=stride, activation=activation)
+    source = tensor("x", (1, *shape), 0.0273, zero_point)
+    graph = graph_of(node, source, tensor("y", output_shape(node, [source.shape]), 0.0273, zero_point))
+    clips = random_int8(np.random.default_rng(3), 40, *shape)
+    ours = reference.run(graph, clips)["y"]
+    np.testing.assert_array_equal(litert(tflite_bytes(graph), clips), ours)
+    for optimised in (False, True):
+        np.testing.assert_array_equal(onnx_runtime(graph, clips, optimised), ours)
+
+
+def test_average_pool_comes_back_from_its_onnx_file_with_grid_and_activation() -> None:
+    for zero_point, activation in ((3, "none"), (-7, "relu")):
+        node = AvgPool("pool", ("x",), "y", kernel=(3, 2), stride=(1, 2), activation=activation)
+        ends = [tensor(name, (1, 2, side, 8), 0.1, zero_point) for name, side in (("x", 6), ("y", 4))]
+        graph = graph_of(node, ends[0], replace(ends[1], shape=(1, 2, 4, 4)))
+        read = read_onnx(onnx_bytes(graph))
+        assert read.nodes == graph.nodes
+        assert (read["y"].scale, read["y"].zero_point) == (graph["y"].scale, zero_point)
+
+
+def test_average_pool_of_another_tool_on_the_tensor_s_own_grid_is_read() -> None:
+    """DequantizeLinear, AveragePool, QuantizeLinear with one scale and zero point, as other tools write it."""
+    import onnx
+
+    node = AvgPool("pool", ("x",), "y", kernel=(2, 2), stride=(2, 2))
+    graph = graph_of(node, tensor("x", (1, 2, 6, 8), 0.1, 5), tensor("y", (1, 2, 3, 4), 0.1, 5))
+    model = onnx.load_from_string(onnx_bytes(graph))
+    own = next(n for n in model.graph.node if n.op_type == "DequantizeLinear").input[1:]
+    for changed in (n for n in model.graph.node if "integers/zero_point" in n.input):
+        del changed.input[1:]
+        changed.input.extend(own)
+    read = read_onnx(model.SerializeToString())
+    assert read.nodes == graph.nodes and read["y"].zero_point == 5
 
 
 def test_average_pool_rounds_halves_away_from_zero() -> None:

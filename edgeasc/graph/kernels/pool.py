@@ -36,11 +36,6 @@ def pool_low(node: AvgPool, zero_point: int) -> int:
     return zero_point if node.activation == "relu" else INT8_MIN
 
 
-def mean_pool(values: Any, kernel: Sides, stride: Sides) -> Any:
-    """Mean of every window of real numbers `[B, C, F, T]`."""
-    return sum(_taps(values, kernel, stride)) / (kernel[0] * kernel[1])
-
-
 def _taps(values: Any, kernel: Sides, stride: Sides) -> Iterator[Any]:
     """For every place in the window the values that all windows have there."""
     ends = [(side - k) // s * s + 1 for side, k, s in zip(values.shape[2:], kernel, stride, strict=True)]
