@@ -38,12 +38,17 @@ class PannsNetwork(nn.Module):
         logits: Tensor = self.head(self.body(self.bn0(x)))
         return logits
 
+    def embedding(self, x: Tensor) -> Tensor:
+        """What the classifier reads, `[B, n_features, 1, 1]`."""
+        return self.head.embedding(self.body(self.bn0(x)))
+
 
 class SharedHead(nn.Module):
     """Mean over mels, maximum plus mean over time, dropout, hidden layer with ReLU, dropout, classifier."""
 
     def __init__(self, n_features: int, num_classes: int, dropout: float = 0.5) -> None:
         super().__init__()
+        self.n_features = n_features
         self.mel_mean = FrequencyMean()
         self.time_max, self.time_mean, self.pooled = TimeMax(), TimeMean(), Add()
         self.hidden = nn.Sequential(
@@ -56,9 +61,14 @@ class SharedHead(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.mel_mean(x)
-        logits: Tensor = self.classifier(self.hidden(self.pooled(self.time_max(x), self.time_mean(x))))
+        logits: Tensor = self.classifier(self.embedding(x))
         return logits
+
+    def embedding(self, x: Tensor) -> Tensor:
+        """The output of the hidden layer, `[B, n_features, 1, 1]`."""
+        x = self.mel_mean(x)
+        embedding: Tensor = self.hidden(self.pooled(self.time_max(x), self.time_mean(x)))
+        return embedding
 
 
 class BasicBlock(nn.Module):

@@ -19,6 +19,7 @@ MODELS = {
     "bcresnet-8": "edgeasc.nn.bcresnet:bcresnet_8",
     "cnn6": "edgeasc.nn.panns:cnn6",
     "cnn10": "edgeasc.nn.panns:cnn10",
+    "cnn10-resnet22": "edgeasc.nn.fusion:cnn10_resnet22",
     "cnn14": "edgeasc.nn.panns:cnn14",
     "eat-s-aa": "edgeasc.nn.eat:eat_s_aa",
     "eat-s-gmme": "edgeasc.nn.eat:eat_s_gmme",

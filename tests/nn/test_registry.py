@@ -12,7 +12,8 @@ from edgeasc.nn.layers import count_parameters
 from edgeasc.nn.registry import create_model, list_models
 
 
-@pytest.mark.parametrize("name", list_models())
+# cnn10-resnet22 decides in three places: test_fusion.py counts them.
+@pytest.mark.parametrize("name", [name for name in list_models() if name != "cnn10-resnet22"])
 def test_every_name_builds_a_network_for_the_classes_asked(name):
     with torch.device("meta"):
         networks = [create_model(name, classes) for classes in (10, 12)]
