@@ -22,6 +22,7 @@ EXTRA_OF = {
     "ethosu": "mcu",
     "serial": "mcu",
     "jinja2": "report",
+    "matplotlib": "report",
     "emx_onnx_cgen": "dev",
 }
 BASE = ("numpy", "click", "pydantic", "rich", "onnx", "tflite", "flatbuffers", "safetensors")
