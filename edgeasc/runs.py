@@ -37,7 +37,10 @@ HISTORY_COLUMNS = (
     "sparsity",
     "seconds",
     "finished",  # seconds since 1970
+    "iteration",  # updates of the phase so far
+    "validation_mean_average_precision",
 )
+LATER_COLUMNS = HISTORY_COLUMNS[-2:]  # an older run has no such columns: they are empty there
 _PACKAGES = ("edgeasc", "numpy", "torch", "lightning", "onnx", "onnxruntime", "ai-edge-litert", "tflite-runtime")
 
 
@@ -202,7 +205,7 @@ class Run:
         """
         if not self.history_file.exists():
             return []
-        rows = read_csv(self.history_file, HISTORY_COLUMNS, "history")
+        rows = read_csv(self.history_file, HISTORY_COLUMNS, "history", later=LATER_COLUMNS)
         for line, row in enumerate(rows, start=2):
             if not row["epoch"].isdecimal():
                 raise BadInput("history", f"line {line}: epoch {row['epoch']!r} is not a number", self.history_file)
@@ -253,8 +256,8 @@ def write_csv(path: Path, rows: Iterable[dict[str, Any]], columns: tuple[str, ..
     write_bytes(path, text.getvalue().encode())
 
 
-def read_csv(path: Path, columns: tuple[str, ...], what: str) -> list[dict[str, str]]:
-    """The rows of a CSV file that has exactly `columns`.
+def read_csv(path: Path, columns: tuple[str, ...], what: str, later: tuple[str, ...] = ()) -> list[dict[str, str]]:
+    """The rows of a CSV file that has exactly `columns`; those of `later`, the last ones, may be missing together.
 
     Raises:
         BadInput: unreadable, another header, or a row of another length, with the line.
@@ -264,12 +267,14 @@ def read_csv(path: Path, columns: tuple[str, ...], what: str) -> list[dict[str, 
         lines = list(csv.reader(io.StringIO(text, newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(what, f"not CSV ({error})", path) from error
-    if not lines or tuple(lines[0]) != columns:
+    header = columns[: len(columns) - len(later)] if lines and len(lines[0]) < len(columns) else columns
+    if not lines or tuple(lines[0]) != header:
         raise BadInput(what, f"line 1: expected the header {','.join(columns)}", path)
     for number, line in enumerate(lines[1:], start=2):
-        if len(line) != len(columns):
-            raise BadInput(what, f"line {number}: {len(line)} values, expected {len(columns)}", path)
-    return [dict(zip(columns, line, strict=True)) for line in lines[1:]]
+        if len(line) != len(header):
+            raise BadInput(what, f"line {number}: {len(line)} values, expected {len(header)}", path)
+    empty = dict.fromkeys(columns[len(header) :], "")
+    return [dict(zip(header, line, strict=True)) | empty for line in lines[1:]]
 
 
 def _cell(value: Any) -> str:

@@ -236,7 +236,7 @@ class TrainSpec(Spec):
 
     LATER: ClassVar[frozenset[str]] = frozenset(
         {"amsgrad", "beta2", "weight_decay_on", "schedule", "pct_start", "cycle_momentum"}
-        | {"loss", "loss_over", "smoothing"}
+        | {"loss", "loss_over", "smoothing", "iterations", "evaluate_every", "sampler", "select"}
     )
 
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
@@ -252,6 +252,11 @@ class TrainSpec(Spec):
     reestimate: bool = False  # batch-norm statistics anew, on training clips without augmentation, before judging
     seed: int = Field(0, ge=0)
     threads: int = Field(0, ge=0)  # 0: all cores; the number used is recorded
+    iterations: int = Field(0, ge=0)  # steps to train for; 0: `epochs` decides
+    evaluate_every: int = Field(200, ge=1)  # iterations after which validation clips are judged; else every epoch
+    sampler: Literal["shuffle", "balanced"] = "shuffle"  # balanced: all classes equally often
+    # what makes an epoch the best one on validation clips; macro accuracy is the unweighted average recall
+    select: Literal["macro-accuracy", "mean-average-precision"] = "macro-accuracy"
     beta2: float = Field(0.999, ge=0.0, lt=1.0)  # of Adam
     amsgrad: bool = False  # Adam with the largest second moment so far
     weight_decay_on: Literal["all", "matrices"] = "all"  # matrices: only tensors with more than one dimension

@@ -127,3 +127,22 @@ def test_history_with_a_wrong_epoch_names_its_line(run):
     run.history_file.write_text(run.history_file.read_text().replace("train,1", "train,one"))
     with pytest.raises(BadInput, match="line 2: epoch 'one'"):
         run.history()
+
+
+def test_a_history_from_before_a_column_existed_is_read_and_continued(run):
+    row = {"phase": "train", "epoch": 1, "lr": 0.5, "finished": 3}
+    run.append_history(row | {"iteration": 7})
+    lines = [",".join(line.split(",")[:-2]) for line in run.history_file.read_text().splitlines()]
+    run.history_file.write_text("\n".join(lines) + "\n")
+    assert run.history()[0]["iteration"] == "" and run.history()[0]["finished"] == "3"
+    rows = run.append_history(row | {"epoch": 2, "iteration": 8, "validation_mean_average_precision": 0.25})
+    assert [row["iteration"] for row in rows] == ["", "8"]
+    assert run.history() == rows
+
+
+def test_a_history_with_half_of_the_later_columns_is_refused(run):
+    run.append_history({"phase": "train", "epoch": 1})
+    lines = [",".join(line.split(",")[:-1]) for line in run.history_file.read_text().splitlines()]
+    run.history_file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(BadInput, match="expected the header"):
+        run.history()

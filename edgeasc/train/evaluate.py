@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edgeasc.data.clips import Clip, Dataset
 from edgeasc.errors import BadInput
 from edgeasc.specs import Recipe
-from edgeasc.train.metrics import accuracy_by, mean_average_precision, scores
-from edgeasc.train.predict import Predict, log_probabilities
+from edgeasc.train.metrics import accuracy_by, scores
+from edgeasc.train.predict import Predict, class_probabilities, crop_logits, mean_log_softmax
 
 SCHEMA = 1
 
@@ -54,7 +54,7 @@ def evaluate_predict(
     features, lengths = stored_clips(dataset, clips, recipe, cache)
     n_frames = features.shape[3] if whole else recipe.n_frames
     crops = 1 if whole else crops or recipe.data.test_crops
-    logs = log_probabilities(
+    logits = crop_logits(
         predict,
         features,
         n_frames=n_frames,
@@ -65,7 +65,8 @@ def evaluate_predict(
     )
     document: dict[str, Any] = {"schema": SCHEMA, "sha256": sha256, "split": split, "n": len(clips)}
     document |= {"seeds": list(seeds), "input": _input_words(features.shape[3], n_frames, crops, recipe)}
-    return document | score_document(logs, clips, dataset.labels, seen_devices)
+    ranking = class_probabilities(logits, sigmoid=recipe.train.loss == "bce")
+    return document | score_document(mean_log_softmax(logits), clips, dataset.labels, seen_devices, ranking)
 
 
 def score_document(
@@ -73,23 +74,24 @@ def score_document(
     clips: Sequence[Clip],
     labels: Sequence[str],
     seen_devices: Sequence[str | None] | None = None,
+    ranking: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """Scores of `[n, n_classes]` log probabilities: overall, per class, per device, and the confusion matrix.
 
     `confusion[true][predicted]` counts clips in the order of `labels`. `seen` and `unseen` join the devices heard
-    in training and the others; null where there are none or it is not known.
+    in training and the others; null where there are none or it is not known. `ranking`: see `metrics.scores`.
     """
     truth = np.array([clip.label for clip in clips])
     guess = log_probabilities.argmax(1)
     right = guess == truth
-    overall = scores(log_probabilities, truth)
+    overall = scores(log_probabilities, truth, ranking)
     confusion = np.zeros((len(labels), len(labels)), dtype=np.int64)
     np.add.at(confusion, (truth, guess), 1)
     return {
         "accuracy": overall.accuracy,
         "macro_accuracy": overall.macro_accuracy,
         "log_loss": overall.log_loss,
-        "mean_average_precision": mean_average_precision(np.exp(log_probabilities), truth),
+        "mean_average_precision": overall.mean_average_precision,
         "per_class": accuracy_by(right, [labels[label] for label in truth]),
         "per_device": _by_device(right, clips),
         **_seen_and_unseen(right, clips, seen_devices),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgeasc.files import append_bytes, write_bytes
 
-NOT_SCALARS = ("phase", "epoch", "finished")
+NOT_SCALARS = ("phase", "epoch", "iteration", "finished")
 
 
 def write_events(path: Path, rows: Iterable[dict[str, str]]) -> None:

@@ -25,14 +25,15 @@ from edgeasc.errors import UsageError
 from edgeasc.specs import Recipe
 from edgeasc.train import losses
 from edgeasc.train.augment import augment, is_random
-from edgeasc.train.batches import ClipArrays, batch_indices, one_hot, steps_per_epoch
+from edgeasc.train.batches import ClipArrays, one_hot
 from edgeasc.train.checkpoint import Checkpoint, Position
+from edgeasc.train.course import Course
 from edgeasc.train.events import append_event, write_events
 from edgeasc.train.metrics import Scores, scores
 from edgeasc.train.norm_statistics import reestimate
 from edgeasc.train.optimizer import create_optimizer, set_rate
 from edgeasc.train.phase import Hooks, Phase
-from edgeasc.train.predict import log_probabilities, network_predict
+from edgeasc.train.predict import class_probabilities, crop_logits, mean_log_softmax, network_predict
 from edgeasc.train.progress import Progress
 from edgeasc.train.schedule import scheduled, scheduled_momentum
 from edgeasc.train.teach import Teacher
@@ -66,8 +67,9 @@ def fit(
 ) -> Fitted:
     """Train `network` in place for one phase, or for what the checkpoint says is left of it.
 
-    The best epoch is the one with the highest validation macro accuracy, then the lowest log loss; without
-    validation it is the last. Parameters that do not require a gradient stay as they are.
+    The best epoch is the one with the highest validation macro accuracy (or what `train.select` names), then the
+    lowest log loss; without validation it is the last. Where `[train]` counts iterations, an epoch here is a stretch
+    of `evaluate_every` of them. Parameters that do not require a gradient stay as they are.
 
     Raises:
         UsageError: the loss is not finite any more. ResourceExhausted: the disk is full.
@@ -94,7 +96,7 @@ class _Loop:
         self.network, self.training, self.phase, self.recipe = network, training, phase, recipe
         self.augment = phase.augment or recipe.augment
         self.train = phase.train
-        self.steps = steps_per_epoch(len(training), self.train.batch_size)
+        self.course = Course(self.train, training, phase.name)
         self.optimizer = create_optimizer(network, self.train)
         self.fabric = _fabric(self.train.precision)
         self.model, self.fabric_optimizer = self.fabric.setup(network, self.optimizer)
@@ -104,11 +106,11 @@ class _Loop:
         if checkpoint is not None:
             position = checkpoint.load(self.phase.name, self.network, self.optimizer, self.hooks.restore)
             write_events(checkpoint.run.events_file, checkpoint.run.history())
-        self.progress.phase(self.phase.name, self.train.epochs, position.epoch, self.steps)
+        self.progress.phase(self.phase.name, self.course.stretches, position.epoch, self.course.stretch)
         fitted = Fitted(position)
-        for epoch in range(position.epoch, self.train.epochs):
+        for epoch in range(position.epoch, self.course.stretches):
             row, validated = self._epoch(epoch)
-            fitted.position = _advance(fitted.position, validated)
+            fitted.position = _advance(fitted.position, validated, self.train.select)
             fitted.rows.append(row)
             if checkpoint is not None:
                 self._save(checkpoint, fitted.position, row)
@@ -117,24 +119,28 @@ class _Loop:
         return fitted
 
     def _epoch(self, epoch: int) -> tuple[dict[str, Any], Scores | None]:
-        """One epoch of training, then validation: the row for the history and the scores."""
+        """One epoch (or stretch of iterations) of training, then validation: the history's row and the scores."""
         started, rng = time.perf_counter(), self.phase.rng(epoch)
         torch.manual_seed(int(rng.integers(2**62)))  # dropout
         self.hooks.before_epoch(epoch)
         self.network.train()
         loss, right = torch.zeros(2, device=self.fabric.device)
-        for step, clips in enumerate(batch_indices(len(self.training), self.train.batch_size, rng), epoch * self.steps):
-            batch_loss, batch_right = self._step(step, clips, rng)
-            loss, right = loss + batch_loss * (len(clips) if self.train.loss_over == "mean" else 1), right + batch_right
+        seen = 0
+        for step, clips in self.course.batches(epoch, rng):
+            batch_loss, batch_right, count = self._step(step, clips, rng)
+            loss, right = loss + batch_loss * (count if self.train.loss_over == "mean" else 1), right + batch_right
+            seen += count
             self.hooks.after_step(step)
             self.progress.step()
         if not torch.isfinite(loss):
-            why = f"the loss is not finite in epoch {epoch + 1} of {self.phase.name!r}; lower the learning rate"
+            unit = "evaluation period" if self.train.iterations else "epoch"
+            why = f"the loss is not finite in {unit} {epoch + 1} of {self.phase.name!r}; lower the learning rate"
             raise UsageError("training", why)
         if self._needs_statistics(epoch):
             reestimate(self.network, self.plain_inputs())
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch + 1, "lr": self.optimizer.param_groups[0]["lr"]}
-        row |= {"train_loss": float(loss) / len(self.training), "train_accuracy": float(right) / len(self.training)}
+        row |= {"iteration": self.course.steps(epoch).stop}
+        row |= {"train_loss": float(loss) / seen, "train_accuracy": float(right) / seen}
         row |= self.hooks.after_epoch(epoch)
         validated = self._validate()
         if validated is not None:
@@ -144,12 +150,12 @@ class _Loop:
     def _needs_statistics(self, epoch: int) -> bool:
         """Whether batch-norm statistics are to be measured anew after `epoch`: in the precision that is judged and
         ships, and, where asked for, of inputs as they are judged."""
-        judged = bool(self.validation) or epoch == self.train.epochs - 1
+        judged = bool(self.validation) or epoch == self.course.stretches - 1
         return self.train.precision != "32" or (self.train.reestimate and judged)
 
-    def _step(self, step: int, clips: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """One update; its loss, and for how many clips the most likely class is the (mixed) target's."""
-        inputs, targets, mixed = self._inputs(clips, rng, step // self.steps)
+    def _step(self, step: int, clips: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor, int]:
+        """One update; its loss, for how many inputs the most likely class is the (mixed) target's, and of how many."""
+        inputs, targets, mixed = self._inputs(clips, rng, step // self.course.epoch)
         self._set_rate(step)
         self.fabric_optimizer.zero_grad()
         logits = self.model(inputs).float()
@@ -164,11 +170,11 @@ class _Loop:
                 self.model, self.fabric_optimizer, max_norm=self.phase.clip_norm, error_if_nonfinite=False
             )
         self.fabric_optimizer.step()
-        return loss.detach(), (logits.detach().argmax(1) == targets.argmax(1)).sum()
+        return loss.detach(), (logits.detach().argmax(1) == targets.argmax(1)).sum(), len(targets)
 
     def _set_rate(self, step: int) -> None:
-        total, warmup = self.train.epochs * self.steps, round(self.train.warmup_epochs * self.steps)
-        rate = scheduled(step, total, warmup, self.train)
+        total = self.course.total
+        rate = scheduled(step, total, round(self.train.warmup_epochs * self.course.epoch), self.train)
         set_rate(self.optimizer, rate, scheduled_momentum(step, total, self.train))
 
     def _inputs(self, clips: NDArray[np.int64], rng: np.random.Generator, epoch: int) -> tuple[Tensor, Tensor, bool]:
@@ -193,7 +199,7 @@ class _Loop:
         """Scores on the validation clips as evaluation would hear them, in 32 bits."""
         if self.validation is None or len(self.validation) == 0:
             return None
-        logs = log_probabilities(
+        logits = crop_logits(
             network_predict(self.network),
             self.validation.features,
             n_frames=self.recipe.n_frames,
@@ -201,7 +207,8 @@ class _Loop:
             silence=self.recipe.features.silence,
             lengths=self.validation.lengths,
         )
-        return scores(logs, self.validation.labels)
+        ranking = class_probabilities(logits, sigmoid=self.train.loss == "bce")
+        return scores(mean_log_softmax(logits), self.validation.labels, ranking)
 
     def _save(self, checkpoint: Checkpoint, position: Position, row: dict[str, Any]) -> None:
         def commit() -> None:
@@ -245,12 +252,13 @@ def _inputs_of(
         yield torch.from_numpy(np.ascontiguousarray(inputs)).to(device)
 
 
-def _advance(position: Position, validated: Scores | None) -> Position:
-    """The position after one more epoch, with the best one so far."""
+def _advance(position: Position, validated: Scores | None, select: str) -> Position:
+    """The position after one more epoch, with the best one so far by macro accuracy or mean average precision."""
     epoch = position.epoch + 1
     if validated is None:
         return replace(position, epoch=epoch, best_epoch=epoch)
-    score = (validated.macro_accuracy, -validated.log_loss)
+    by_precision = select == "mean-average-precision"
+    score = (validated.mean_average_precision if by_precision else validated.macro_accuracy, -validated.log_loss)
     if position.best is None or score > position.best:
         return replace(position, epoch=epoch, best_epoch=epoch, best=score)
     return replace(position, epoch=epoch)

@@ -18,6 +18,7 @@ class Scores:
     accuracy: float
     macro_accuracy: float
     log_loss: float
+    mean_average_precision: float
 
 
 def log_softmax(logits: FloatArray) -> NDArray[np.float64]:
@@ -27,10 +28,20 @@ def log_softmax(logits: FloatArray) -> NDArray[np.float64]:
     return result
 
 
-def scores(log_probabilities: FloatArray, labels: NDArray[np.int64]) -> Scores:
-    """Accuracy, macro accuracy and log loss of `[n, n_classes]` log probabilities against `[n]` labels."""
+def scores(log_probabilities: FloatArray, labels: NDArray[np.int64], ranking: FloatArray | None = None) -> Scores:
+    """Scores of `[n, n_classes]` log probabilities against `[n]` labels.
+
+    Args:
+        ranking: what average precision ranks the clips by, where it is not the probabilities: sigmoids of a network
+            trained with binary cross-entropy.
+    """
     right = log_probabilities.argmax(1) == labels
-    return Scores(float(right.mean()), macro_accuracy(right, labels), log_loss(log_probabilities, labels))
+    return Scores(
+        float(right.mean()),
+        macro_accuracy(right, labels),
+        log_loss(log_probabilities, labels),
+        mean_average_precision(np.exp(log_probabilities) if ranking is None else ranking, labels),
+    )
 
 
 def macro_accuracy(right: NDArray[np.bool_], labels: NDArray[np.int64]) -> float:

@@ -48,7 +48,7 @@ class Phase:
     ) -> Phase:
         """A phase that goes on with trained weights: a cosine from `lr` to zero, without warm-up, of the mean loss."""
         still: dict[str, Any] = {"epochs": epochs, "lr": lr, "warmup_epochs": 0.0}
-        still |= {"schedule": "cosine", "loss_over": "mean"}
+        still |= {"schedule": "cosine", "loss_over": "mean", "iterations": 0}
         return cls.of(recipe, name, clip_norm=clip_norm, **(still | changes))
 
     @classmethod

@@ -46,6 +46,44 @@ def device_of(network: nn.Module) -> torch.device:
     return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
 
 
+def crop_logits(
+    predict: Predict,
+    features: NDArray[np.float32],
+    *,
+    n_frames: int,
+    crops: int,
+    silence: float,
+    batch_size: int = 64,
+    lengths: NDArray[np.int64] | None = None,
+) -> NDArray[np.float32]:
+    """Logits `[crops, n, n_classes]` of stored clips `[n, 1, n_mels, any]`.
+
+    One crop: the clip cut or padded to `n_frames`. More: crops evenly spaced over each clip's own length (`lengths`
+    [n] frames; None: all as stored).
+    """
+    starts = crop_starts(lengths, len(features), features.shape[3], n_frames, crops)
+    parts = []
+    for start in range(0, len(features), batch_size):
+        batch, places = features[start : start + batch_size], starts[start : start + batch_size]
+        inputs = [cut(batch, places[:, crop], n_frames, silence) for crop in range(crops)]
+        parts.append(np.stack([predict(np.ascontiguousarray(crop)) for crop in inputs]))
+    return np.concatenate(parts, 1)
+
+
+def mean_log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """`[n, n_classes]` logarithms of the mean over the crops of the class probabilities."""
+    result: NDArray[np.float64] = np.logaddexp.reduce(log_softmax(logits)) - np.log(len(logits))
+    return result
+
+
+def class_probabilities(logits: NDArray[np.float32], sigmoid: bool) -> NDArray[np.float64]:
+    """`[n, n_classes]` means over the crops of softmax, or of one sigmoid per class as binary cross-entropy trains."""
+    if not sigmoid:
+        return np.exp(mean_log_softmax(logits))
+    result: NDArray[np.float64] = np.exp(-np.logaddexp(0, -logits.astype(np.float64))).mean(0)
+    return result
+
+
 def log_probabilities(
     predict: Predict,
     features: NDArray[np.float32],
@@ -56,17 +94,15 @@ def log_probabilities(
     batch_size: int = 64,
     lengths: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
-    """`[n, n_classes]` log probabilities of stored clips `[n, 1, n_mels, any]`.
-
-    One crop: the clip cut or padded to `n_frames`. More: the mean of the probabilities of crops, evenly spaced over
-    each clip's own length (`lengths` [n] frames; None: all as stored).
-    """
-    starts = crop_starts(lengths, len(features), features.shape[3], n_frames, crops)
-    parts = []
-    for start in range(0, len(features), batch_size):
-        batch, places = features[start : start + batch_size], starts[start : start + batch_size]
-        inputs = [cut(batch, places[:, crop], n_frames, silence) for crop in range(crops)]
-        outputs = [log_softmax(predict(np.ascontiguousarray(crop))) for crop in inputs]
-        parts.append(np.logaddexp.reduce(outputs) - np.log(crops))
-    result: NDArray[np.float64] = np.concatenate(parts)
-    return result
+    """`[n, n_classes]` log probabilities of stored clips `[n, 1, n_mels, any]`, averaged over `crop_logits`."""
+    return mean_log_softmax(
+        crop_logits(
+            predict,
+            features,
+            n_frames=n_frames,
+            crops=crops,
+            silence=silence,
+            batch_size=batch_size,
+            lengths=lengths,
+        )
+    )

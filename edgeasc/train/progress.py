@@ -90,7 +90,9 @@ def describe(row: dict[str, Any]) -> str:
     """The scores of one epoch in a few words."""
     parts = [f"loss {row['train_loss']:.3f}"]
     if row.get("validation_macro_accuracy") is not None:
-        parts.append(f"validation {row['validation_macro_accuracy']:.1%}")
+        parts.append(f"validation UAR {row['validation_macro_accuracy']:.1%}")
+    if row.get("validation_mean_average_precision") is not None:
+        parts.append(f"mAP {row['validation_mean_average_precision']:.1%}")
     if row.get("sparsity") is not None:
         parts.append(f"sparsity {row['sparsity']:.1%}")
     return "  ".join(parts)

@@ -8,7 +8,7 @@ import pytest
 from edgeasc.data.clips import Clip
 from edgeasc.train.evaluate import score_document
 from edgeasc.train.metrics import log_softmax
-from edgeasc.train.predict import log_probabilities
+from edgeasc.train.predict import class_probabilities, log_probabilities
 
 LABELS = ("bus", "park", "tram")
 CLIPS = [Clip("1", 0, device="a"), Clip("2", 0, device="b"), Clip("3", 1, device="a"), Clip("4", 2, device="s4")]
@@ -83,3 +83,12 @@ def test_crops_of_a_short_clip_are_averaged_over_its_own_length():
     last = FEATURES[np.arange(5), 0, :3, np.maximum(lengths - 2, 0)]
     expected = (np.exp(log_softmax(FEATURES[:, 0, :3, 0])) + np.exp(log_softmax(last))) / 2
     np.testing.assert_allclose(np.exp(logs), expected, atol=1e-12)
+
+
+def test_class_probabilities_are_means_over_crops_of_softmax_or_of_sigmoids():
+    logits = np.random.default_rng(0).normal(0, 3, (2, 5, 3)).astype(np.float32)
+    softmax = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
+    np.testing.assert_allclose(class_probabilities(logits, sigmoid=False), softmax.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(
+        class_probabilities(logits, sigmoid=True), (1 / (1 + np.exp(-logits))).mean(0), rtol=1e-5
+    )

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from edgeasc.errors import BadInput, UsageError
+from edgeasc.train.batches import ClipArrays
 from edgeasc.train.checkpoint import Checkpoint
+from edgeasc.train.course import Course
 from edgeasc.train.loop import fit, plain_inputs
 from edgeasc.train.phase import Hooks, Phase
 from edgeasc.train.progress import Progress
@@ -55,6 +57,7 @@ SWITCHES = [
     (3, {}),
     (2, {"optimizer": "adamw", "weight_decay_on": "matrices", **ONE_CYCLE}),
     (2, {"optimizer": "adam", "amsgrad": True, "lr": 0.01, "loss": "bce"}),
+    (2, {"iterations": 14, "evaluate_every": 4, "sampler": "balanced", "select": "mean-average-precision"}),
 ]
 
 
@@ -98,6 +101,44 @@ def test_a_run_killed_while_its_epoch_was_being_written_resumes_identically(
     fit(fresh_network(), training, phase, toy_recipe, checkpoint=Checkpoint(broken, resume=True))
     assert broken.optimizer.read_bytes() == whole.optimizer.read_bytes()
     assert [row["epoch"] for row in broken.history()] == ["1", "2", "3", "4"]
+
+
+def test_iterations_are_judged_in_stretches_of_which_the_last_is_what_is_left(
+    network, training, validation, toy_recipe
+):
+    phase = Phase.of(toy_recipe, iterations=11, evaluate_every=4, warmup_epochs=0.0)
+    seen = []
+    hooks = Hooks(after_step=seen.append)
+    rows = fit(network, training, phase, toy_recipe, validation=validation, hooks=hooks).rows
+    assert [(row["epoch"], row["iteration"]) for row in rows] == [(1, 4), (2, 8), (3, 11)]
+    assert seen == list(range(11))
+    assert rows[-1]["lr"] == pytest.approx(0.05 * (1 + np.cos(np.pi * 10 / 11)))
+
+
+def test_the_best_epoch_can_be_chosen_by_mean_average_precision(network, training, validation, toy_recipe):
+    phase = Phase.of(toy_recipe, select="mean-average-precision", lr=0.03)
+    fitted = fit(network, training, phase, toy_recipe, validation=validation)
+    keys = [(row["validation_mean_average_precision"], -row["validation_log_loss"]) for row in fitted.rows]
+    assert fitted.position.best_epoch == keys.index(max(keys)) + 1
+    assert fitted.position.best == pytest.approx(max(keys))
+
+
+def test_a_balanced_run_sees_all_classes_equally_often(network, training, toy_recipe):
+    few = np.concatenate([np.flatnonzero(training.labels == 0)[:2], np.flatnonzero(training.labels > 0)])
+    unequal = ClipArrays(training.features[few], training.labels[few], 3)
+    phase = Phase.of(toy_recipe, iterations=9, sampler="balanced", batch_size=16)
+    course = Course(phase.train, unequal, phase.name)
+    drawn = np.concatenate([clips for _, clips in course.batches(0, phase.rng(0))])
+    assert np.bincount(unequal.labels[drawn]).tolist() == [48, 48, 48]
+    row = fit(network, unequal, phase, toy_recipe).rows[0]
+    assert row["iteration"] == 9 and 0 <= row["train_accuracy"] <= 1
+
+
+def test_a_class_without_clips_is_named_by_the_balanced_sampler(network, training, toy_recipe):
+    kept = np.flatnonzero(training.labels != 1)
+    lacking = ClipArrays(training.features[kept], training.labels[kept], 3)
+    with pytest.raises(BadInput, match="class 1 has no training clip"):
+        fit(network, lacking, Phase.of(toy_recipe, sampler="balanced"), toy_recipe)
 
 
 def test_checkpoint_of_another_network_is_refused(network, new_run, training, toy_recipe):

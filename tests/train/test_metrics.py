@@ -30,6 +30,14 @@ def test_mean_average_precision_of_a_perfect_ranking_is_one():
     assert mean_average_precision(probabilities, LABELS) == pytest.approx(1.0)
 
 
+def test_mean_average_precision_ranks_by_what_it_is_given():
+    sigmoids = 1 / (1 + np.exp(-LOGITS.astype(np.float64)))
+    expected = np.mean([oracle.average_precision_score(k == LABELS, LOGITS[:, k]) for k in range(3)])
+    found = scores(LOGS, LABELS, sigmoids)
+    assert found.mean_average_precision == pytest.approx(expected)
+    assert found.mean_average_precision != scores(LOGS, LABELS).mean_average_precision
+
+
 def test_mean_average_precision_of_a_worked_example():
     # Class 0 ranked 1st and 3rd of 3: (1 + 2/3) / 2; class 1 ranked 2nd by its own probability: 1/2.
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])

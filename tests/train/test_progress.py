@@ -19,7 +19,7 @@ def test_lines_say_phase_epoch_and_scores():
     lines.step()
     lines.epoch(ROW)
     assert isinstance(lines, Lines)
-    assert stream.getvalue() == "train 2/5  loss 0.512  validation 87.5%  sparsity 50.0%\n"
+    assert stream.getvalue() == "train 2/5  loss 0.512  validation UAR 87.5%  sparsity 50.0%\n"
 
 
 def test_quiet_says_nothing():
