@@ -7,14 +7,14 @@ from edgeasc.nn.layers import count_parameters
 from edgeasc.nn.registry import create_model
 from edgeasc.recipes import list_recipes, load_recipe, models_folder
 from edgeasc.sizes import parse_size
-from edgeasc.specs import dump_toml, nearest
+from edgeasc.specs import Waveform, dump_toml, nearest
 
 
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_shipped_recipe_builds_its_network_and_has_a_card(name):
     recipe = load_recipe(name)
     assert count_parameters(create_model(recipe.model.name, 10, **recipe.model.options)) > 0
-    assert recipe.features.n_mels % 32 == 0
+    assert recipe.features.n_mels % 32 == 0 or isinstance(recipe.features, Waveform)
     assert (models_folder() / name / "card.md").read_text().startswith("# ")
 
 
@@ -27,6 +27,29 @@ def test_papers_recipes_have_the_papers_settings():
         assert (recipe.augment.roll_seconds, recipe.augment.mixup_alpha) == (1.5, 0.3)
         assert (recipe.augment.freq_masks, recipe.augment.freq_mask_width) == (2, 40)
         assert (recipe.augment.time_masks, recipe.augment.time_mask_width) == (2, 80)
+
+
+@pytest.mark.parametrize(
+    "settings, classes, parameters",
+    [
+        ((), 50, (5_183_618, 3_231_850)),
+        (("model.options.samples=90112", "data.clip_seconds=4.0867120"), 10, (5_175_386, 3_223_618)),
+        (
+            (
+                "model.options.samples=16384",
+                "model.options.factors=4 4 4",
+                "features.sample_rate=16000",
+                "data.clip_seconds=1.024",
+            ),
+            35,
+            (1_971_955, 1_496_283),
+        ),
+    ],
+)
+def test_recipes_of_eat_take_the_three_data_sets_by_the_settings_they_name(settings, classes, parameters):
+    for name, total in zip(("eat-s-aa", "eat-s-gmme"), parameters, strict=True):
+        recipe = load_recipe(name, settings)
+        assert count_parameters(create_model(name, classes, **recipe.model.options)) == total
 
 
 @pytest.mark.parametrize("name", [name for name in list_recipes() if "norm" in load_recipe(name).model.options])

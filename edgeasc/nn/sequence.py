@@ -144,7 +144,8 @@ class BlurPool(nn.Conv2d):
         ramp = torch.arange(1.0, stride + 2)
         taps = torch.cat((ramp, ramp.flip(0)[1:]))
         del self.weight
-        self.register_buffer("weight", (taps / taps.sum()).expand(channels, 1, 1, -1).clone())
+        # Made of the stride, so not part of a checkpoint.
+        self.register_buffer("weight", (taps / taps.sum()).expand(channels, 1, 1, -1).clone(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[2] != 1:
