@@ -176,10 +176,12 @@ class _Reader:
         if np.any(zero):
             if scale.size != 1:
                 raise BadInput("ONNX", f"constant {source!r} has zero points per channel; symmetric weights are needed")
-        elif stored.ndim == 4 and (stored.size > 1 or result in self.taps):
+        elif stored.ndim == 4 and result in self.taps:
             self.weights[result] = (stored, scale, axis)
             return
         shape = (1,) * (4 - stored.ndim) + stored.shape
+        if shape[0] != 1:
+            raise BadInput("ONNX", f"constant {source!r} of shape {shape} differs from clip to clip")
         self.add_tensor(source, shape, node, stored.reshape(shape))
         self.reals[result] = source
 

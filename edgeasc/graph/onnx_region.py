@@ -60,3 +60,14 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     from onnx import helper
 
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+
+def reduced_axes(region: Region, node: onnx.NodeProto) -> tuple[list[int], bool]:
+    """The axes of a mean, and whether they are kept as size 1."""
+    options = attributes(node)
+    if node.op_type == "GlobalAveragePool":
+        return [2, 3], True
+    axes = options.get("axes")
+    if axes is None and len(node.input) > 1:
+        axes = region.constants[node.input[1]].tolist()
+    return [int(axis) % 4 for axis in axes or [1, 2, 3]], bool(options.get("keepdims", 1))

@@ -30,16 +30,18 @@ from edgeasc.graph.model import (
     Silu,
     Sub,
 )
-from edgeasc.graph.onnx_region import Region, attributes
+from edgeasc.graph.onnx_region import Region, attributes, reduced_axes
 from edgeasc.graph.onnx_sequence import SEQUENCE_MATCHERS, match_moved
+from edgeasc.graph.onnx_transformer import TRANSFORMER_MATCHERS, match_attention
 
 if TYPE_CHECKING:
     import onnx
 
 NAMES: dict[int, Axis] = {1: "C", 2: "F", 3: "T"}
 OPERATORS = (  # of which regions are made here
-    "Add", "AveragePool", "Clip", "Conv", "GlobalAveragePool", "LeakyRelu", "MaxPool", "Mul", "PRelu", "Pad",
-    "Reciprocal", "ReduceMean", "Relu", "Reshape", "Sigmoid", "Slice", "Sqrt", "Sub",
+    "Add", "AveragePool", "Clip", "Conv", "Div", "Erf", "Gelu", "GlobalAveragePool", "LayerNormalization", "LeakyRelu",
+    "MatMul", "MaxPool", "Mul", "PRelu", "Pad", "Reciprocal", "ReduceMean", "Relu", "Reshape", "Sigmoid", "Slice",
+    "Softmax", "Sqrt", "Sub", "Transpose",
 )  # fmt: skip
 MOST_NODES = 100  # of a region that is searched for a foreign one
 
@@ -50,13 +52,14 @@ def match_region(region: Region, tensors: dict[str, QTensor], scale: np.float32,
     Raises:
         BadInput: none of the graph's operators, naming the node that ends the region.
     """
-    for matcher in (_resnorm, _silu, _binary, _rsqrt, _unary, _mean, _max_pool, *SEQUENCE_MATCHERS):
+    plain = (_resnorm, _silu, _binary, _rsqrt, _unary, _mean, _max_pool)
+    for matcher in (*plain, *SEQUENCE_MATCHERS, *TRANSFORMER_MATCHERS):
         node = matcher(region)
         if node is not None:
             return _on_one_grid(node, tensors, scale, zero_point)
-    moved = match_moved(region, tensors)
-    if moved is not None:
-        return _on_one_grid(moved, tensors, scale, zero_point)
+    shaped = match_attention(region, tensors) or match_moved(region, tensors)
+    if shaped is not None:
+        return _on_one_grid(shaped, tensors, scale, zero_point)
     found = _avg_pool(region, tensors, (scale, zero_point)) or _conv(region, tensors, scale)
     if found is not None:
         return found
@@ -115,22 +118,12 @@ def _rsqrt(region: Region) -> Node | None:
     return None if node is None or inputs is None else Rsqrt(region.name(node), inputs, region.output)
 
 
-def _reduced_axes(region: Region, node: onnx.NodeProto) -> tuple[list[int], bool]:
-    options = attributes(node)
-    if node.op_type == "GlobalAveragePool":
-        return [2, 3], True
-    axes = options.get("axes")
-    if axes is None and len(node.input) > 1:
-        axes = region.constants[node.input[1]].tolist()
-    return [int(axis) % 4 for axis in axes or [1, 2, 3]], bool(options.get("keepdims", 1))
-
-
 def _mean(region: Region) -> Node | None:
     node = region.node(region.top, "ReduceMean", "GlobalAveragePool")
     source = region.tensor(node.input[0]) if node is not None else None
     if node is None or source is None:
         return None
-    axes, keep = _reduced_axes(region, node)
+    axes, keep = reduced_axes(region, node)
     if not set(axes) <= set(NAMES):
         raise BadInput("ONNX", f"{node.op_type} {node.name!r} reduces the batch axis")
     return Mean(
@@ -223,7 +216,7 @@ def _resnorm(region: Region) -> Node | None:
         return None
     eps = region.constants.get(floored.input[1])
     wired = centred.input[0] == mean.input[0] == value and set(square.input) == {normal.input[0]}
-    over_ct = all(_reduced_axes(region, node) == ([1, 3], True) for node in (mean, variance))
+    over_ct = all(reduced_axes(region, node) == ([1, 3], True) for node in (mean, variance))
     if lam is None or eps is None or lam.size != 1 or eps.size != 1 or not wired or not over_ct:
         return None
     return ResNorm(region.name(add), (source,), region.output, lam=float(lam.item()), eps=float(eps.item()))

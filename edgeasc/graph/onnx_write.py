@@ -34,6 +34,7 @@ from edgeasc.graph.model import (
     Sub,
 )
 from edgeasc.graph.onnx_region import HALVES_AWAY
+from edgeasc.graph.onnx_write_transformer import write_transformer
 from edgeasc.graph.shapes import AXES
 
 if TYPE_CHECKING:
@@ -150,7 +151,10 @@ class _Writer:
                 return self.emit("Mul", name, [inputs[0], self.emit("Sigmoid", f"{name}/sigmoid", inputs)])
             case ResNorm():
                 return self.resnorm(node, name, inputs[0])
-        raise AssertionError(f"no ONNX form for {node.op}")
+        value = write_transformer(node, name, inputs, self.graph[node.output], self)
+        if value is None:
+            raise AssertionError(f"no ONNX form for {node.op}")
+        return value
 
     def integer_grid(self, scale: float) -> list[str]:
         """Names of a scale for integers taken as they are, and of zero point 0."""
