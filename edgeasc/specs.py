@@ -191,6 +191,8 @@ class DataSpec(Spec):
 class AugmentSpec(Spec):
     """Label-preserving and mixing augmentation on features (QTI DCASE 2021, section 3.1)."""
 
+    LATER: ClassVar[frozenset[str]] = frozenset({"place", "mixup_of", "masks_per"})
+
     roll_seconds: float = Field(1.5, ge=0.0)  # circular shift, uniform in +- this
     mixup_alpha: float = Field(0.3, ge=0.0)  # Beta(alpha, alpha); 0 switches Mixup off
     freq_masks: int = Field(2, ge=0)
@@ -198,6 +200,16 @@ class AugmentSpec(Spec):
     time_masks: int = Field(2, ge=0)
     time_mask_width: int = Field(80, ge=0)  # frames, integer uniform in 0..width
     gain_db: float = Field(0.0, ge=0.0)  # level change of the whole clip, uniform in +- this
+    # norm: masks, set to 0, and then Mixup, both behind the network's own norm over the mels
+    place: Literal["input", "norm"] = "input"
+    # batch: every clip with another of its batch; pairs: neighbours of a batch drawn twice as large
+    mixup_of: Literal["batch", "pairs"] = "batch"
+    masks_per: Literal["clip", "batch"] = "clip"  # batch: the same stripes for all its clips
+
+    @property
+    def draws(self) -> int:
+        """Clips drawn for every input that the network learns from."""
+        return 2 if self.mixup_of == "pairs" and self.mixup_alpha > 0 else 1
 
 
 class WaveAugmentSpec(Spec):

@@ -30,6 +30,7 @@ from edgeasc.train.checkpoint import Checkpoint, Position
 from edgeasc.train.course import Course
 from edgeasc.train.events import append_event, write_events
 from edgeasc.train.metrics import Scores, scores
+from edgeasc.train.norm_augment import forward_augmented, norm_of
 from edgeasc.train.norm_statistics import reestimate
 from edgeasc.train.optimizer import create_optimizer, set_rate
 from edgeasc.train.phase import Hooks, Phase
@@ -78,6 +79,9 @@ def fit(
     loop = _Loop(network, training, phase, recipe)
     loop.validation, loop.hooks, loop.progress = validation, hooks or Hooks(), progress or Progress()
     if teacher is not None and recipe.distill.weight > 0:
+        if loop.norm is not None:
+            why = "a teacher cannot hear what is mixed and masked behind the student's own norm"
+            raise UsageError("augment", f'{why}; set augment.place="input"')
         random = recipe.wave_augment is not None or is_random(loop.augment)
         inputs_repeat = recipe.data.crop == "whole" and not random
         loop.teacher = Teacher(loop.fabric.setup_module(teacher), len(training), inputs_repeat)
@@ -96,7 +100,10 @@ class _Loop:
         self.network, self.training, self.phase, self.recipe = network, training, phase, recipe
         self.augment = phase.augment or recipe.augment
         self.train = phase.train
-        self.course = Course(self.train, training, phase.name)
+        draws = self.augment.draws if recipe.wave_augment is None else 1
+        self.course = Course(self.train, training, phase.name, draws)
+        behind_norm = self.augment.place == "norm" and recipe.wave_augment is None
+        self.norm = norm_of(network) if behind_norm else None
         self.optimizer = create_optimizer(network, self.train)
         self.fabric = _fabric(self.train.precision)
         self.model, self.fabric_optimizer = self.fabric.setup(network, self.optimizer)
@@ -158,7 +165,11 @@ class _Loop:
         inputs, targets, mixed = self._inputs(clips, rng, step // self.course.epoch)
         self._set_rate(step)
         self.fabric_optimizer.zero_grad()
-        logits = self.model(inputs).float()
+        if self.norm is None:
+            logits = self.model(inputs).float()
+        else:
+            logits, targets = forward_augmented(self.model, self.norm, inputs, targets, self.augment, rng)
+            logits = logits.float()
         loss = losses.classification(logits, targets, self.train, mixed=mixed)
         if self.teacher is not None:
             known, distill = self.teacher.logits(inputs, torch.from_numpy(clips)), self.recipe.distill

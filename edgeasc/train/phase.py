@@ -46,10 +46,14 @@ class Phase:
     def fine_tuning(
         cls, recipe: Recipe, name: str, epochs: int, lr: float, *, clip_norm: float = 0.0, **changes: Any
     ) -> Phase:
-        """A phase that goes on with trained weights: a cosine from `lr` to zero, without warm-up, of the mean loss."""
+        """A phase that goes on with trained weights: a cosine from `lr` to zero, without warm-up, of the mean loss.
+
+        Inputs are augmented before the network, which a teacher can hear too, and which a folded network still has.
+        """
         still: dict[str, Any] = {"epochs": epochs, "lr": lr, "warmup_epochs": 0.0}
         still |= {"schedule": "cosine", "loss_over": "mean", "iterations": 0}
-        return cls.of(recipe, name, clip_norm=clip_norm, **(still | changes))
+        augment = recipe.augment.model_copy(update={"place": "input"})
+        return cls.of(recipe, name, clip_norm=clip_norm, augment=augment, **(still | changes))
 
     @classmethod
     def on_grid(cls, recipe: Recipe, name: str, epochs: int, lr: float) -> Phase:

@@ -6,7 +6,7 @@ import torch
 
 from edgeasc.features.logmel import log_mel
 from edgeasc.specs import AugmentSpec, LogMel
-from edgeasc.train.augment import augment, gain, is_random, mask, mixup, roll
+from edgeasc.train.augment import augment, augment_normed, gain, is_random, mask, mixup, mixup_pairs, roll
 
 OFF = AugmentSpec(roll_seconds=0, mixup_alpha=0, freq_masks=0, time_masks=0)
 
@@ -97,3 +97,43 @@ def test_same_generator_seed_gives_the_same_batch():
     spec, x = AugmentSpec(gain_db=3.0), features()
     first, second = (augment(x, torch.eye(6), spec, LogMel(), np.random.default_rng(3))[0] for _ in range(2))
     assert torch.equal(first, second)
+
+
+def test_pairs_are_neighbours_each_mixed_by_its_own_part():
+    x = torch.arange(40.0).view(40, 1, 1, 1).expand(40, 1, 2, 3)  # clip k is all k
+    mixed, soft = mixup_pairs(x, torch.eye(40), 1.0, rng())
+    assert mixed.shape == (20, 1, 2, 3)
+    for pair in range(20):
+        part = float(soft[pair, 2 * pair])
+        assert soft[pair].nonzero().flatten().tolist() == [2 * pair, 2 * pair + 1]
+        torch.testing.assert_close(mixed[pair], torch.full((1, 2, 3), part * 2 * pair + (1 - part) * (2 * pair + 1)))
+    assert len({round(float(row.max()), 6) for row in soft}) > 15
+
+
+def test_masks_of_a_batch_are_the_same_for_all_its_clips():
+    x = features(50)
+    hidden = mask(x, 3, 2, 4, rng(), value=0.0, same=True) == 0
+    assert hidden.any() and torch.equal(hidden, hidden[:1].expand_as(hidden))
+
+
+def test_masks_of_clips_differ_from_clip_to_clip():
+    hidden = mask(features(50), 3, 2, 4, rng(), value=0.0) == 0
+    assert not torch.equal(hidden, hidden[:1].expand_as(hidden))
+
+
+def test_behind_the_norm_stripes_are_zero_and_come_before_mixing():
+    spec = OFF.model_copy(update={"freq_masks": 2, "freq_mask_width": 3, "mixup_alpha": 1.0, "mixup_of": "pairs"})
+    x, draws = features(8), np.random.default_rng(5)
+    striped = mask(x, 2, 2, 3, draws, 0.0)
+    part = torch.from_numpy(draws.beta(1.0, 1.0, size=4).astype(np.float32))
+    expected = torch.stack([p * striped[2 * k] + (1 - p) * striped[2 * k + 1] for k, p in enumerate(part)])
+    found, targets = augment_normed(x, torch.eye(8), spec, rng())
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(targets.sum(1), torch.ones(4))
+
+
+def test_what_belongs_behind_the_norm_is_left_out_before_it():
+    spec = OFF.model_copy(update={"time_masks": 2, "mixup_alpha": 1.0, "mixup_of": "pairs", "place": "norm"})
+    x, targets = features(), torch.eye(6)
+    same_x, same_targets = augment(x, targets, spec, LogMel(), rng())
+    assert torch.equal(same_x, x) and torch.equal(same_targets, targets)
