@@ -15,7 +15,7 @@ from torch import Tensor
 
 from edgeasc.errors import BadInput
 from edgeasc.graph import model as graph
-from edgeasc.graph.kernels import conv, elementwise, pool, reduce, resnorm, transformer, unary
+from edgeasc.graph.kernels import conv, elementwise, pool, rectify, reduce, resnorm, transformer, unary
 from edgeasc.graph.kernels.arrays import lookup
 from edgeasc.graph.model import Form, Node, QTensor
 
@@ -63,6 +63,11 @@ def kernel_of(node: Node, tensors: Tensors, form: Form) -> Kernel:
             return lambda x: pool.avg_pool(x, node.kernel, node.stride, low)
         case graph.Logistic():
             return _table(unary.logistic_table(first, form))
+        case graph.LeakyRelu():
+            return _table(rectify.leaky_relu_table(node, first, last, form))
+        case graph.PRelu():
+            slopes = rectify.prelu_parameters(node, first, last, form)
+            return lambda x: rectify.prelu(x, slopes)
         case graph.Rsqrt():
             return _table(unary.rsqrt_table(first, last, form))
         case graph.Silu():
@@ -107,7 +112,7 @@ class ExactKernels:
         """int64 output integers of `node` on int64 input integers."""
         if isinstance(node, graph.Conv):
             return convolve(node, tensors, self.form, values[0])
-        if isinstance(node, graph.ChannelNorm):  # its gains and offsets are trained
+        if isinstance(node, graph.ChannelNorm | graph.PRelu):  # whose gains, offsets and slopes are trained
             return kernel_of(node, tensors, self.form)(*values)
         grids = tuple((tensors[n].scale, tensors[n].zero_point) for n in (*node.inputs, node.output))
         known = self.kernels.get(node.name)

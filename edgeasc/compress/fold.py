@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from edgeasc.compress.fold_transformer import TRANSFORMER_LAYERS
+from edgeasc.compress.sequence_steps import SEQUENCE_STEPS
 from edgeasc.compress.steps import (
     AddStep,
     AvgPoolStep,
@@ -47,8 +48,11 @@ from edgeasc.nn.layers import (
     TimeMean,
     trace,
 )
+from edgeasc.nn.sequence import BlurPool
 
+Sides = tuple[int, int, int, int]  # frequency before, time before, frequency after, time after
 INPUT = "input"
+NO_ZEROS: Sides = (0, 0, 0, 0)
 MIN_EPS = 1e-3  # DESIGN section 5: smaller ones cannot be told from zero on an int8 grid
 
 
@@ -71,6 +75,7 @@ class _Folder:
         self.steps: list[Step] = []
         self.where: dict[fx.Node, str] = {}
         self.done: set[fx.Node] = set()
+        self.zeros: dict[fx.Node, Sides] = {}  # put around the input of convolutions, which do so themselves
         for node in traced.graph.nodes:
             if node not in self.done:
                 self.visit(node)
@@ -84,9 +89,16 @@ class _Folder:
             raise BadInput("compress", f"operation {node.name!r} ({node.op} {node.target}) has no quantised form")
 
     def module(self, node: fx.Node, name: str, module: nn.Module) -> None:
-        inputs = tuple(self.where[source] for source in node.args if isinstance(source, fx.Node))
+        sources = [value for value in (*node.args, *node.kwargs.values()) if isinstance(value, fx.Node)]
+        inputs = tuple(self.where[source] for source in sources)
+        if any(source in self.zeros for source in sources) and not isinstance(module, nn.Conv2d | nn.ZeroPad2d):
+            what = f"layer {name!r} ({type(module).__name__})"
+            raise BadInput("compress", f"{what} reads zeros put around its input; only a convolution has its own")
         if isinstance(module, nn.Dropout | nn.Dropout2d | nn.Identity):
             self.where[node] = inputs[0]
+            return
+        if type(module) in SEQUENCE_STEPS:
+            self.emit(node, SEQUENCE_STEPS[type(module)](name, inputs, module))
             return
         handler = self.handlers().get(type(module))
         if handler is None:
@@ -96,6 +108,8 @@ class _Folder:
     def handlers(self) -> dict[type, Callable[[fx.Node, str, nn.Module, tuple[str, ...]], None]]:
         return {
             nn.Conv2d: self.conv,
+            BlurPool: self.conv,
+            nn.ZeroPad2d: self.zero_pad,
             Add: self.add,
             nn.SiLU: self.silu,
             ResNorm: self.resnorm,
@@ -156,8 +170,20 @@ class _Folder:
                 weight = weight * factor.view(-1, 1, 1, 1)
                 offset = offset * factor + shift
         last, relu = self.fused_relu(last)
-        fixed = module.bias is None and norm is None
-        self.emit(last, ConvStep(name, inputs, module, weight, offset, gain, relu=relu, without_bias=fixed))
+        plain = module.bias is None and norm is None
+        fixed, zeros = not isinstance(module.weight, nn.Parameter), self.zeros.get(node.all_input_nodes[0], NO_ZEROS)
+        step = ConvStep(
+            name, inputs, module, weight, offset, gain, relu=relu, without_bias=plain, is_fixed=fixed, zeros=zeros
+        )
+        self.emit(last, step)
+
+    def zero_pad(self, node: fx.Node, name: str, module: nn.Module, inputs: tuple[str, ...]) -> None:
+        """Zeros that only convolutions read become their padding."""
+        assert isinstance(module, nn.ZeroPad2d)
+        left, right, top, bottom = module.padding
+        before = self.zeros.get(node.all_input_nodes[0], NO_ZEROS)
+        self.zeros[node] = (before[0] + top, before[1] + left, before[2] + bottom, before[3] + right)
+        self.where[node] = inputs[0]
 
     def norm_behind_pool(self, node: fx.Node) -> tuple[fx.Node, nn.Module] | None:
         """The batch norm behind an average pool that alone reads `node`: the same as one before the pool."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from edgeasc.compress.fold import fold_network
 from edgeasc.compress.prune import prunable
+from edgeasc.compress.sequence_steps import PReluStep
 from edgeasc.compress.solve import Costs
 from edgeasc.compress.steps import ConvStep
 from edgeasc.compress.transformer_steps import ChannelNormStep, Learned
@@ -40,6 +41,8 @@ def costs_of(network: nn.Module, rule: str, form: Form) -> Costs:
         biases = sum(step.offset.numel() for step in convs if not step.is_banded)
         offsets = sum(step.offset.numel() for step in convs if step.is_banded)
         taps = sum(step.weight.numel() for step in convs if step.is_norm)
+        filters = sum(step.weight.numel() for step in steps if isinstance(step, ConvStep) and step.is_fixed)
+        slopes = sum(step.slope.numel() for step in steps if isinstance(step, PReluStep))
         floats = sum(step.gain.numel() + step.offset.numel() for step in steps if isinstance(step, ChannelNormStep))
         added = sum(step.values.numel() for step in steps if isinstance(step, Learned))
         name = _sentence(
@@ -47,10 +50,12 @@ def costs_of(network: nn.Module, rule: str, form: Form) -> Costs:
                 "biases at 32 bits": biases,
                 "floats of norms": floats,
                 "weights of norms": taps,
+                "weights of fixed filters": filters,
+                "slopes": slopes,
                 "values of tokens": added,
             }
         )
-        fixed = BIAS_BYTES * biases + FLOAT_BYTES * floats + taps + added
+        fixed = BIAS_BYTES * biases + FLOAT_BYTES * floats + taps + filters + slopes + added
         return Costs(rule, total, len(weights), fixed, name, offsets=offsets, offset_bytes=BIAS_BYTES)
     if rule == "qti-report":
         others = sum(parameter.numel() for parameter in network.parameters()) - total

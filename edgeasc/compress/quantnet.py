@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from edgeasc.compress.exact import ExactKernels
 from edgeasc.compress.fold import INPUT, fold_network
 from edgeasc.compress.prune import offset_masks
+from edgeasc.compress.sequence_steps import PReluStep
 from edgeasc.compress.steps import AvgPoolStep, Constant, ConvStep, LogisticStep, RsqrtStep, Step, straight_through
 from edgeasc.graph.kernels.conv import conv_parameters
 from edgeasc.graph.kernels.unary import portable_rsqrt_scale
@@ -91,7 +92,7 @@ class QuantNet(nn.Module):
         return values[self.output]
 
     def _on_grid(self, step: Step, inputs: list[Tensor], tensors: dict[str, QTensor]) -> Tensor:
-        y = step.fake(inputs[0], tensors) if isinstance(step, ConvStep | AvgPoolStep) else step(*inputs)
+        y = step.fake(inputs[0], tensors) if isinstance(step, ConvStep | AvgPoolStep | PReluStep) else step(*inputs)
         y = self.place(step.name, y) if step.rounds else y
         if self.mode == "exact" and step.rounds:
             with torch.no_grad():

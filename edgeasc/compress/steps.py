@@ -107,6 +107,8 @@ class ConvStep(Step):
         gain: [C_out, bands] or None.
         without_bias: the layer has neither bias nor norm: its offset stays zero and is not trained.
         is_norm: a norm that no convolution swallowed: one tap per channel; pruning leaves it and its offsets alone.
+        is_fixed: its weights are no parameters: neither trained nor pruned.
+        zeros: rows and frames of zeros around the input, beyond the layer's own padding.
     """
 
     def __init__(
@@ -121,12 +123,17 @@ class ConvStep(Step):
         relu: bool,
         without_bias: bool,
         is_norm: bool = False,
+        is_fixed: bool = False,
+        zeros: tuple[int, int, int, int] = (0, 0, 0, 0),
     ) -> None:
         super().__init__(name, inputs)
-        self.is_norm = is_norm
-        self.stride, self.padding, self.dilation = _two(conv.stride), _two(conv.padding), _two(conv.dilation)
+        self.is_norm, self.is_fixed = is_norm, is_fixed
+        self.stride, self.dilation = _two(conv.stride), _two(conv.dilation)
+        f, t = _two(conv.padding)
+        before, after = (f + zeros[0], t + zeros[1]), (f + zeros[2], t + zeros[3])
+        self.padding = (*before, *after)
         self.groups, self.relu = conv.groups, relu
-        self.weight = nn.Parameter(weight)
+        self.weight = nn.Parameter(weight, requires_grad=not is_fixed)
         self.offset = nn.Parameter(offset, requires_grad=not without_bias)
         self.gain = None if gain is None else nn.Parameter(gain)
         self.mask: Tensor
@@ -145,7 +152,11 @@ class ConvStep(Step):
     def affine(self, x: Tensor, weight: Tensor, offset: Tensor) -> Tensor:
         """The layer with the given weights and offsets."""
         bias = offset if self.gain is None else None
-        y = F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        before_f, before_t, after_f, after_t = self.padding
+        padding = (before_f, before_t)
+        if (after_f, after_t) != padding:
+            x, padding = F.pad(x, (before_t, after_t, before_f, after_f)), (0, 0)
+        y = F.conv2d(x, weight, bias, self.stride, padding, self.dilation, self.groups)
         if self.gain is not None:
             height = y.shape[2] // self.gain.shape[1]
             gain, offset = (v.repeat_interleave(height, 1)[None, :, :, None] for v in (self.gain, offset))
@@ -207,7 +218,7 @@ class ConvStep(Step):
             sign,
             snap_bias(offsets, s_in, scales),
             stride=self.stride,
-            padding=(*self.padding, *self.padding),
+            padding=self.padding,
             dilation=self.dilation,
             groups=self.groups,
             activation="relu" if self.relu else "none",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeasc.graph.model import Attention, ChannelNorm, Conv, IntegerGraph, Node, QTensor
+from edgeasc.graph.model import Attention, ChannelNorm, Conv, IntegerGraph, Node, PRelu, QTensor
 
 BIAS_BYTES = 4
 FLOAT_BYTES = 4  # of the gains and offsets inside an island
@@ -125,8 +125,9 @@ def _layer(node: Node, graph: IntegerGraph, alive: int, seen: set[str]) -> Layer
     arrays = [tensor for tensor in constants if tensor.size > 1 and tensor.name not in seen]
     seen.update(tensor.name for tensor in constants)
     weights, nonzero_weights, biases, nonzero_biases, scales = _conv_counts(node)
-    parameters = weights + sum(tensor.size for tensor in arrays)
-    nonzero = nonzero_weights + sum(nonzero_values(tensor) for tensor in arrays)
+    slopes = node.slope if isinstance(node, PRelu) else np.zeros(0, np.int8)
+    parameters = weights + slopes.size + sum(tensor.size for tensor in arrays)
+    nonzero = nonzero_weights + np.count_nonzero(slopes) + sum(nonzero_values(tensor) for tensor in arrays)
     floats, nonzero_floats = _float_counts(node)
     return LayerCount(
         name=node.name,

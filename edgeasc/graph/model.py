@@ -181,9 +181,9 @@ class LeakyRelu(Node):
 
 @dataclass(frozen=True)
 class PRelu(Node):
-    """`x`, times a slope of its channel where it is negative; the slopes are `slope * slope_scale`."""
+    """`x`, times a slope of its channel, or one for all, where it is negative; slopes are `slope * slope_scale`."""
 
-    slope: NDArray[np.int8] = field(repr=False)  # [C], in [-127, 127]
+    slope: NDArray[np.int8] = field(repr=False)  # [C] or [1], in [-127, 127]
     slope_scale: np.float32 = field(repr=False)
     op_name = "prelu"
 

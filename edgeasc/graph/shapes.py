@@ -56,7 +56,7 @@ def _output_shape(node: Node, inputs: Sequence[tuple[int, ...]]) -> tuple[int, .
         return _attention_shape(node, inputs)
     if isinstance(node, Moved):
         return _moved_shape(node, inputs[0])
-    if isinstance(node, PRelu) and len(node.slope) != inputs[0][1]:
+    if isinstance(node, PRelu) and len(node.slope) not in (1, inputs[0][1]):
         raise ValueError(f"{len(node.slope)} slopes for {inputs[0][1]} channels")
     return tuple(int(side) for side in np.broadcast_shapes(*inputs))
 

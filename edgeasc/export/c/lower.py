@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
-from edgeasc.export.c import fixed_point
+from edgeasc.export.c import fixed_point, sequence_calls
 from edgeasc.export.c.choice import DEFAULT, Optimise, Pixels, choose, choose_window, smallest_together
 from edgeasc.export.c.extent import Strided, shape3
 from edgeasc.export.c.fixed_point import Weighting
@@ -22,7 +22,7 @@ from edgeasc.export.c.program import Array, CType, Port, Program, Step, Storage
 from edgeasc.export.c.requant import pack_requant
 from edgeasc.export.c.sparse import Stored
 from edgeasc.graph.count import macs
-from edgeasc.graph.kernels import conv, elementwise, reduce, resnorm, unary
+from edgeasc.graph.kernels import conv, elementwise, rectify, reduce, resnorm, unary
 from edgeasc.graph.kernels.arrays import INT8_MIN, INT32_MAX
 from edgeasc.graph.kernels.pool import pool_low
 from edgeasc.graph.model import (
@@ -30,15 +30,20 @@ from edgeasc.graph.model import (
     AvgPool,
     Conv,
     IntegerGraph,
+    LeakyRelu,
     Logistic,
     MaxPool,
     Mean,
     Mul,
     Node,
+    Pad,
+    PRelu,
     QTensor,
+    Regroup,
     ResNorm,
     Rsqrt,
     Silu,
+    Slice,
     Sub,
 )
 from edgeasc.graph.shapes import check_window
@@ -394,6 +399,17 @@ def _table(node: Node, graph: IntegerGraph, name: str, table: NDArray[np.int8]) 
 @lower_node.register
 def _logistic(node: Logistic, graph: IntegerGraph, name: str) -> Step:
     return _table(node, graph, name, unary.logistic_table(_one(node, graph)[0], graph.form))
+
+
+@lower_node.register
+def _leaky_relu(node: LeakyRelu, graph: IntegerGraph, name: str) -> Step:
+    return _table(node, graph, name, rectify.leaky_relu_table(node, *_one(node, graph), graph.form))
+
+
+lower_node.register(Pad, sequence_calls.pad)
+lower_node.register(PRelu, sequence_calls.prelu)
+lower_node.register(Regroup, sequence_calls.regroup)
+lower_node.register(Slice, sequence_calls.cut)
 
 
 @lower_node.register
