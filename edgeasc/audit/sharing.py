@@ -19,7 +19,7 @@ from edgeasc.audit.memory import Plan, Step, plan
 from edgeasc.audit.rules import Counted
 from edgeasc.audit.stored_count import StoredCount
 from edgeasc.files import sha256
-from edgeasc.graph.count import BIAS_BYTES, count
+from edgeasc.graph.count import BIAS_BYTES, FLOAT_BYTES, count
 from edgeasc.graph.model import IntegerGraph
 from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor
 
@@ -34,9 +34,12 @@ def count_graph(graph: IntegerGraph) -> StoredCount:
     for row in counts.layers:
         result.layers.append(Layer(**{field.name: getattr(row, field.name) for field in fields(Layer)}))
         result.operators[row.op] += 1
-        plain, plain_nonzero = row.parameters - row.biases, row.nonzero - row.nonzero_biases
+        plain = row.parameters - row.biases - row.floats
+        plain_nonzero = row.nonzero - row.nonzero_biases - row.nonzero_floats
         result.counted.append(Counted("weight", plain, plain, plain_nonzero, 8))
         result.counted.append(Counted("bias", row.biases, row.biases, row.nonzero_biases, 8 * BIAS_BYTES))
+        if row.floats:
+            result.counted.append(Counted("weight", row.floats, row.floats, row.nonzero_floats, 8 * FLOAT_BYTES))
     return result
 
 

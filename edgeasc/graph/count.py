@@ -26,6 +26,7 @@ class LayerCount:
         bytes: of the non-zero ones, each at its own width; stored_bytes: of all of them.
         macs: multiply-accumulates.
         activation_bytes: bytes of activations alive while it runs, its inputs and its output included.
+        floats, nonzero_floats: among the parameters those of an island, which are kept as float32.
     """
 
     name: str
@@ -42,6 +43,8 @@ class LayerCount:
     biases: int = 0
     nonzero_biases: int = 0
     scales: int = 0
+    floats: int = 0
+    nonzero_floats: int = 0
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,8 @@ def _layer(node: Node, graph: IntegerGraph, alive: int, seen: set[str]) -> Layer
         biases=biases,
         nonzero_biases=nonzero_biases,
         scales=scales,
+        floats=floats,
+        nonzero_floats=nonzero_floats,
     )
 
 

@@ -8,22 +8,24 @@ from edgeasc.export.tflite.operators import FLOAT, Emitter
 from edgeasc.graph.model import Node, ResNorm, Silu
 
 
-def _enter(node: Node, emitter: Emitter) -> int:
-    index = emitter.source(node.inputs[0])
-    real = emitter.real(f"{node.name}/real", emitter.shape(index))
+def enter(node: Node, emitter: Emitter, place: int = 0) -> int:
+    """DEQUANTIZE of an input; the real tensor."""
+    index = emitter.source(node.inputs[place])
+    real = emitter.real(f"{node.name}/real" + (str(place) if place else ""), emitter.shape(index))
     return emitter.operator("DEQUANTIZE", 2, [index], real, "DequantizeOptions")
 
 
-def _leave(node: Node, emitter: Emitter, index: int) -> None:
+def leave(node: Node, emitter: Emitter, index: int) -> None:
+    """QUANTIZE of the real tensor `index` to the node's output."""
     emitter.operator("QUANTIZE", 1, [index], emitter.output(node.output, node.name), "QuantizeOptions")
 
 
 def lower_silu(node: Silu, emitter: Emitter) -> None:
     """`x * sigmoid(x)`: LOGISTIC, MUL."""
-    x = _enter(node, emitter)
+    x = enter(node, emitter)
     shape = emitter.shape(x)
     gate = emitter.unary("LOGISTIC", x, emitter.real(f"{node.name}/gate", shape))
-    _leave(node, emitter, emitter.mul([x, gate], emitter.real(f"{node.name}/product", shape)))
+    leave(node, emitter, emitter.mul([x, gate], emitter.real(f"{node.name}/product", shape)))
 
 
 def lower_resnorm(node: ResNorm, emitter: Emitter) -> None:
@@ -32,7 +34,7 @@ def lower_resnorm(node: ResNorm, emitter: Emitter) -> None:
     def real(part: str, shape: tuple[int, ...]) -> int:
         return emitter.real(f"{node.name}/{part}", shape)
 
-    x = _enter(node, emitter)
+    x = enter(node, emitter)
     full = emitter.shape(x)
     per_bin = (1, full[1], 1, 1)
     mean = emitter.mean(x, (2, 3), True, real("mean", per_bin))
@@ -45,4 +47,4 @@ def lower_resnorm(node: ResNorm, emitter: Emitter) -> None:
     normalised = emitter.mul([centred, gain], real("normalised", full))
     lam = emitter.constant(f"{node.name}/lam", np.array([node.lam], dtype=FLOAT))
     residual = emitter.mul([x, lam], real("residual", full))
-    _leave(node, emitter, emitter.add([residual, normalised], real("sum", full)))
+    leave(node, emitter, emitter.add([residual, normalised], real("sum", full)))

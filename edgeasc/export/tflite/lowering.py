@@ -21,10 +21,14 @@ from edgeasc.export.tflite.operators import (
     nhwc_shape,
 )
 from edgeasc.export.tflite.sequence import lower_leaky_relu, lower_pad, lower_prelu, lower_regroup, lower_slice
+from edgeasc.export.tflite.transformer import lower_attention, lower_channel_norm, lower_gelu, lower_zero_pad
 from edgeasc.graph.model import (
     Add,
+    Attention,
     AvgPool,
+    ChannelNorm,
     Conv,
+    Gelu,
     IntegerGraph,
     LeakyRelu,
     Logistic,
@@ -41,6 +45,7 @@ from edgeasc.graph.model import (
     Silu,
     Slice,
     Sub,
+    ZeroPad,
 )
 from edgeasc.graph.shapes import check_window
 
@@ -136,8 +141,11 @@ def _lower_rsqrt(node: Rsqrt, emitter: Emitter) -> None:
 
 _LOWERINGS: dict[type[Node], Callable[[Any, Emitter], None]] = {
     Add: _lower_add,
+    Attention: lower_attention,
     AvgPool: _lower_pool,
+    ChannelNorm: lower_channel_norm,
     Conv: lower_conv,
+    Gelu: lower_gelu,
     LeakyRelu: lower_leaky_relu,
     Logistic: _lower_logistic,
     MaxPool: _lower_pool,
@@ -151,4 +159,5 @@ _LOWERINGS: dict[type[Node], Callable[[Any, Emitter], None]] = {
     Silu: lower_silu,
     Slice: lower_slice,
     Sub: _lower_sub,
+    ZeroPad: lower_zero_pad,
 }
