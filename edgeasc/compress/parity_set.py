@@ -10,21 +10,24 @@ from torch import Tensor
 from edgeasc.compress.fold import INPUT
 from edgeasc.compress.quantnet import QuantNet, running
 from edgeasc.data.inputs import fit_length
+from edgeasc.export.ladder import CLIPS
 from edgeasc.features.quantize import dequantize, quantize
 from edgeasc.graph.reference import Reference
 from edgeasc.specs import Recipe
 
-MINIMUM = 200  # inputs, DESIGN section 3
 BATCH = 16
 
 
-def parity_tensors(net: QuantNet, features: NDArray[np.float32], recipe: Recipe) -> tuple[dict[str, Tensor], bool]:
+def parity_tensors(
+    net: QuantNet, features: NDArray[np.float32], recipe: Recipe, least: int = CLIPS
+) -> tuple[dict[str, Tensor], bool]:
     """The content of parity.safetensors, and whether the exact forward equals the numpy reference on all of it.
 
     Args:
-        features: stored clips [n, 1, n_mels, any]; where there are fewer than 200, they are used again, rolled in time.
+        features: stored clips [n, 1, n_mels, any]; where there are fewer than `least`, they are used again, rolled in
+            time.
     """
-    rolled = [np.roll(features, 7 * turn, axis=3) for turn in range(-(-MINIMUM // len(features)))]
+    rolled = [np.roll(features, 7 * turn, axis=3) for turn in range(-(-least // len(features)))]
     clips = fit_length(np.concatenate(rolled), recipe.n_frames, recipe.features.silence)
     graph = net.freeze()
     source = graph[INPUT]

@@ -34,6 +34,7 @@ from edgeasc.data.calibration import (
 )
 from edgeasc.data.clips import Clip, Dataset, relabelled
 from edgeasc.errors import BadInput, CheckFailed, UsageError
+from edgeasc.export.ladder import CLIPS, parity_clips
 from edgeasc.files import sha256, write_bytes, write_json
 from edgeasc.graph.count import count
 from edgeasc.graph.model import Form, IntegerGraph
@@ -50,7 +51,8 @@ from edgeasc.train.run import clip_arrays, cpu_threads, load_network, load_teach
 from edgeasc.train.weights import load_weights, read_tensors, write_tensors
 
 LIMITS = ("file", "macs", "flash")  # known before training, flash by what is pruned
-PARITY_CLIPS = CALIBRATION_CLIPS = 240
+SPARE_CLIPS = 40  # of parity, above the least
+CALIBRATION_CLIPS = 240
 SCENES = "built-in scenes"
 
 
@@ -372,11 +374,13 @@ class _Job:
         Raises:
             CheckFailed: the integer-exact forward and the numpy reference differ (never expected).
         """
-        enough = len(parts["test"]) >= PARITY_CLIPS
+        least = parity_clips(count(net.freeze()).macs)
+        wanted = least if least < CLIPS else least + SPARE_CLIPS
+        enough = len(parts["test"]) >= wanted
         pool = parts["test"] if enough else [*parts["test"], *parts["validation"], *parts["train"]]
-        spread = np.linspace(0, len(pool) - 1, min(len(pool), PARITY_CLIPS)).astype(int)  # over classes and devices
+        spread = np.linspace(0, len(pool) - 1, min(len(pool), wanted)).astype(int)  # over classes and devices
         features = clip_arrays(dataset, [pool[at] for at in spread], self.recipe, self.cache).features
-        tensors, equal = parity_tensors(net, features, self.recipe)
+        tensors, equal = parity_tensors(net, features, self.recipe, least)
         write_tensors(self.run.parity, tensors)
         if not equal:
             raise CheckFailed("parity", "the integer-exact network and the numpy reference differ", self.run.path)

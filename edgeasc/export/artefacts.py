@@ -15,9 +15,9 @@ import edgeasc
 from edgeasc.errors import BadInput, UsageError
 from edgeasc.export.c.choice import DEFAULT, Optimise
 from edgeasc.export.folder import MARK, check_place, whole_folder
+from edgeasc.export.ladder import parity_clips, patience
 from edgeasc.export.manifest import describe, read_manifest, write_manifest
 from edgeasc.export.parity import (
-    CLIPS,
     EXACT,
     ParityFailed,
     ParityInputs,
@@ -29,9 +29,11 @@ from edgeasc.export.parity import (
     write_parity,
 )
 from edgeasc.files import read_bytes, read_json, sha256, write_bytes, write_json, write_text
+from edgeasc.graph.count import count
 from edgeasc.graph.model import IntegerGraph
 from edgeasc.graph.onnx_read import read_onnx
 from edgeasc.runtime.artefact import Artefact, c_artefact, onnx_artefact, tflite_artefact
+from edgeasc.runtime.runner import CHUNK_ITEMS
 
 Converter = Literal["direct", "tensorflow"]
 ONNX, TFLITE, PARITY_INPUTS, PARITY_REPORT = "model.onnx", "model.tflite", "parity.safetensors", "parity.json"
@@ -60,7 +62,7 @@ def export_artefacts(
     converter: Converter = "direct",
     data: Path | None = None,
     require: Collection[str] = (),
-    clips: int = CLIPS,
+    clips: int | None = None,
     threads: int = 1,
     front_end: bool | None = None,
     packages: Collection[str] = (),
@@ -73,7 +75,8 @@ def export_artefacts(
         onnx, tflite, c: which artefacts. optimise: how C stores weights.
         converter: who writes the TFLite; `tensorflow` needs that package.
         data: recordings to take parity inputs from where the source brings none; without them they are seeded.
-        require: runtimes that must be installed for parity. clips: how many inputs where the source brings none.
+        require: runtimes that must be installed for parity. clips: how many inputs where the source brings none; by
+            default 200, or 20 above 200 million multiply-accumulates.
         front_end: C with the integer front end; None: where the model names one that C can do.
         packages: of `export.c.packages`, the C as `arduino/` or `zephyr/` beside `c/`.
         ram: most bytes of the C's arena, for which parts of the network run in strips.
@@ -94,7 +97,8 @@ def export_artefacts(
     artefacts = _artefacts(found, onnx, tflite, optimise if c else None, converter, front_end, ram)
     inputs = _inputs(found, data, clips)
     judges = compute_judges(found.graph, inputs)
-    parity = measure_parity(found.graph.form, artefacts, inputs, judges, require=require, threads=threads)
+    wait = patience(count(found.graph).macs, CHUNK_ITEMS)
+    parity = measure_parity(found.graph.form, artefacts, inputs, judges, require=require, threads=threads, timeout=wait)
     if not parity["passed"]:
         raise ParityFailed(parity, source)
     kept = replace(
@@ -210,10 +214,11 @@ def _artefacts(
     return found
 
 
-def _inputs(source: Source, data: Path | None, clips: int) -> ParityInputs:
+def _inputs(source: Source, data: Path | None, asked: int | None) -> ParityInputs:
     """Parity inputs: of the run, of recordings, or seeded."""
     if source.parity is not None:
         return replace(read_parity(source.parity), exact=source.exact)
+    clips = asked if asked is not None else parity_clips(count(source.graph).macs)
     if data is not None:
         from edgeasc.export.recordings import recorded_inputs
 

@@ -15,7 +15,21 @@ from numpy.typing import NDArray
 from edgeasc.graph.model import Form
 
 Logits = NDArray[np.float32]
+CLIPS, CLIPS_OF_LARGE = 200, 20  # the least inputs of a parity report
+LARGE_MACS = 200_000_000
+SLOWEST_MACS = 20_000_000  # a second: reference kernels under sanitisers on a busy machine
+LEAST_PATIENCE = 300.0  # seconds
 REFERENCE, FAKE_QUANTISED = "numpy reference", "fake-quantised"
+
+
+def parity_clips(macs: int) -> int:
+    """How many inputs a network of `macs` multiply-accumulates has to be judged on."""
+    return CLIPS if macs <= LARGE_MACS else CLIPS_OF_LARGE
+
+
+def patience(macs: int, clips: int) -> float:
+    """Seconds in which any runtime that is alive has computed `clips` inputs of `macs` multiply-accumulates."""
+    return max(LEAST_PATIENCE, clips * macs / SLOWEST_MACS)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput, CheckFailed, EdgeascError, MissingDependency, UsageError
-from edgeasc.export.ladder import EQUAL, FAKE_QUANTISED, INFORMATION, NEAR, REFERENCE, Logits, Plan, Rung, compare, plan
+from edgeasc.export.ladder import (
+    CLIPS,
+    EQUAL,
+    FAKE_QUANTISED,
+    INFORMATION,
+    LEAST_PATIENCE,
+    NEAR,
+    REFERENCE,
+    Logits,
+    Plan,
+    Rung,
+    compare,
+    plan,
+)
 from edgeasc.files import read_bytes, write_bytes
 from edgeasc.graph.model import Form, IntegerGraph
 from edgeasc.graph.reference import Reference
@@ -27,7 +40,6 @@ from edgeasc.runtime.runner import CHUNK_ITEMS, open_runner
 from edgeasc.specs import nearest
 
 SCHEMA = 1
-CLIPS = 200
 MAX_CLIPS = 100_000
 _SAID = "edgeasc.parity"
 Origin = Literal["clips", "random"]
@@ -84,7 +96,7 @@ def measure_parity(
     *,
     require: Collection[str] = (),
     threads: int = 1,
-    timeout: float = 300.0,
+    timeout: float = LEAST_PATIENCE,
 ) -> dict[str, Any]:
     """The parity document of `artefacts`, which all claim to compute the same graph of `form`.
 

@@ -14,11 +14,20 @@ from typing import Any
 from edgeasc.errors import BadInput, CheckFailed
 from edgeasc.export.artefacts import C_FOLDER, ONNX, PARITY_INPUTS, PARITY_REPORT, TFLITE
 from edgeasc.export.folder import MARK
+from edgeasc.export.ladder import patience
 from edgeasc.export.manifest import Counts, Manifest, describe, read_manifest
-from edgeasc.export.parity import Judges, ParityInputs, check_required, compute_judges, measure_parity, read_parity
+from edgeasc.export.parity import (
+    Judges,
+    ParityInputs,
+    check_required,
+    compute_judges,
+    measure_parity,
+    read_parity,
+)
 from edgeasc.files import read_bytes, read_json, sha256
 from edgeasc.graph.onnx_read import read_onnx
 from edgeasc.runtime.artefact import Artefact, c_artefact, read_artefact
+from edgeasc.runtime.runner import CHUNK_ITEMS
 
 SCHEMA = 1
 
@@ -90,7 +99,8 @@ def verify_folder(folder: Path, require: Collection[str] = (), threads: int = 1)
     judges, checks = _derive(folder, manifest, artefacts, inputs)
     _record(document, checks, folder)
     artefacts += _generated_c(folder, artefacts, document, listed)
-    parity = measure_parity(manifest.form, artefacts, inputs, judges, require=require, threads=threads)
+    wait = patience(manifest.counts.macs, CHUNK_ITEMS)
+    parity = measure_parity(manifest.form, artefacts, inputs, judges, require=require, threads=threads, timeout=wait)
     document["parity"] = parity
     stored = read_json(folder / PARITY_REPORT, "parity report") if PARITY_REPORT in listed else None
     if isinstance(stored, dict):

@@ -67,6 +67,13 @@ def test_the_folder_holds_every_file_of_a_compressed_run(compressed: Path) -> No
         assert path.is_file(), path.name
 
 
+def test_parity_inputs_of_a_large_network_are_20(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeasc.export.ladder.LARGE_MACS", 1000)
+    out = trained.parent / "large"
+    compress_run(trained, tones()[0], out, Request(sparsity=0.0))
+    assert len(read_tensors(out / "parity.safetensors")[0]["inputs"]) == 20
+
+
 def test_stages_tell_the_accuracy_of_float_pruned_fake_quantised_and_integers(compressed: Path) -> None:
     stages = json.loads((compressed / "stages.json").read_text())["stages"]
     assert [stage["name"] for stage in stages] == ["float", "pruned", "fake-quantised", "integers"]

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from one_op import graph_of, tensor
 
 from edgeasc.errors import BadInput, MissingDependency, UsageError
+from edgeasc.export.artefacts import export_artefacts
 from edgeasc.export.dummy import dummy_graph
-from edgeasc.export.ladder import FAKE_QUANTISED, REFERENCE
+from edgeasc.export.ladder import FAKE_QUANTISED, REFERENCE, parity_clips, patience
 from edgeasc.export.parity import (
     ParityFailed,
     check_required,
@@ -48,6 +50,27 @@ def test_every_runtime_has_its_rung_on_at_least_200_inputs(document: dict) -> No
     assert set(rungs(document)) == {REFERENCE, *NATIVE}
     assert all(rung["clips"] >= 200 for rung in document["rungs"])
     assert document["inputs"] == "random"
+
+
+def test_a_network_above_200_million_macs_is_judged_on_20_inputs_and_a_slow_runtime_is_waited_for() -> None:
+    assert [parity_clips(macs) for macs in (0, 200_000_000, 200_000_001)] == [200, 200, 20]
+    assert patience(1_000_000, 16) == 300
+    assert patience(2_000_000_000, 16) == 1600
+
+
+def test_an_export_takes_fewer_inputs_for_a_large_network_unless_told(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    source, output = tensor("x", (1, 64, 64, 96), 0.1), tensor("y", (1, 64, 64, 96), 8.0)
+    weight = rng.integers(-127, 128, (64, 64, 3, 3)).astype(np.int8)
+    scale, none = np.full((1, 64), 0.01, np.float32), np.zeros((1, 64), np.int32)
+    node = Conv("conv", ("x",), "y", weight, scale, np.ones((1, 64), np.int8), none, padding=(1, 1, 1, 1))
+    large = tmp_path / "large.onnx"
+    large.write_bytes(onnx_bytes(graph_of(node, source, output)))
+    found = {
+        clips: export_artefacts(large, tmp_path / f"{clips}", tflite=False, clips=clips)["parity"]["clips"]
+        for clips in (None, 3)
+    }
+    assert found == {None: 20, 3: 3}
 
 
 def test_every_rung_that_ran_holds(document: dict) -> None:
