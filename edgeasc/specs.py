@@ -249,6 +249,7 @@ class TrainSpec(Spec):
     LATER: ClassVar[frozenset[str]] = frozenset(
         {"amsgrad", "beta2", "weight_decay_on", "schedule", "pct_start", "cycle_momentum"}
         | {"loss", "loss_over", "smoothing", "iterations", "evaluate_every", "sampler", "select"}
+        | {"ema", "ema_decay", "ema_start"}
     )
 
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
@@ -269,6 +270,12 @@ class TrainSpec(Spec):
     sampler: Literal["shuffle", "balanced"] = "shuffle"  # balanced: all classes equally often
     # what makes an epoch the best one on validation clips; macro accuracy is the unweighted average recall
     select: Literal["macro-accuracy", "mean-average-precision"] = "macro-accuracy"
+    # a moving average of the weights takes their place wherever they are judged and kept. ramp: of parameters, updated
+    # from `ema_start` on with a decay that rises to `ema_decay`; ramp-into-training: and training goes on from it, as a
+    # published slip had it; per-epoch: of everything, `ema_decay` being that of one epoch
+    ema: Literal["none", "ramp", "ramp-into-training", "per-epoch"] = "none"
+    ema_decay: float = Field(0.995, gt=0.0, lt=1.0)
+    ema_start: int = Field(15_000, ge=0)  # ramp: iterations before the first update
     beta2: float = Field(0.999, ge=0.0, lt=1.0)  # of Adam
     amsgrad: bool = False  # Adam with the largest second moment so far
     weight_decay_on: Literal["all", "matrices"] = "all"  # matrices: only tensors with more than one dimension

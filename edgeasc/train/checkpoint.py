@@ -54,18 +54,23 @@ class Checkpoint:
         position: Position,
         extra: dict[str, Tensor],
         commit: Callable[[], None],
+        judged: dict[str, Tensor] | None = None,
     ) -> None:
         """Write the weights, call `commit` (the epoch's history), and write the file that makes it final.
+
+        Args:
+            judged: the weights that were judged and are to be kept, where they are not those in training.
 
         Raises:
             ResourceExhausted: the disk is full; the older files survive.
         """
-        weights = dict(network.state_dict())
+        trained = dict(network.state_dict())
+        weights = trained if judged is None else judged
         if position.best_epoch == position.epoch:
             write_tensors(self.run.best, weights)
         write_tensors(self.run.last, weights)
         commit()
-        tensors = {f"network.{name}": tensor for name, tensor in weights.items()}
+        tensors = {f"network.{name}": tensor for name, tensor in trained.items()}
         tensors |= {f"hooks.{name}": tensor for name, tensor in extra.items()}
         scalars: dict[str, dict[str, Any]] = {}
         for index, state in optimizer.state_dict()["state"].items():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from edgeasc.errors import UsageError
 from edgeasc.specs import Recipe
 from edgeasc.train import losses
 from edgeasc.train.augment import augment, is_random
+from edgeasc.train.average import create_average
 from edgeasc.train.batches import ClipArrays, one_hot
 from edgeasc.train.checkpoint import Checkpoint, Position
 from edgeasc.train.course import Course
@@ -44,11 +46,13 @@ if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
 REESTIMATE_CLIPS = 512
+AVERAGE = "average."  # before the names of averaged tensors in a checkpoint
 
 
 @dataclass
 class Fitted:
-    """What a phase ended with. The network holds the last weights; the best ones are in the checkpoint."""
+    """What a phase ended with. The network holds the last weights (their average, where there is one); the best ones
+    are in the checkpoint."""
 
     position: Position
     rows: list[dict[str, Any]] = field(default_factory=list)  # of the epochs run now, not of those resumed from
@@ -107,11 +111,13 @@ class _Loop:
         self.optimizer = create_optimizer(network, self.train)
         self.fabric = _fabric(self.train.precision)
         self.model, self.fabric_optimizer = self.fabric.setup(network, self.optimizer)
+        self.average = create_average(network, self.train, self.course.epoch)
+        self.judged: dict[str, Tensor] | None = None  # weights that were judged, where they are not those in training
 
     def run(self, checkpoint: Checkpoint | None) -> Fitted:
         position = Position(self.phase.name)
         if checkpoint is not None:
-            position = checkpoint.load(self.phase.name, self.network, self.optimizer, self.hooks.restore)
+            position = checkpoint.load(self.phase.name, self.network, self.optimizer, self._restore)
             write_events(checkpoint.run.events_file, checkpoint.run.history())
         self.progress.phase(self.phase.name, self.course.stretches, position.epoch, self.course.stretch)
         fitted = Fitted(position)
@@ -122,6 +128,8 @@ class _Loop:
             if checkpoint is not None:
                 self._save(checkpoint, fitted.position, row)
             self.progress.epoch(row)
+        if self._averaged(self.course.stretches - 1):
+            self._put_average()
         self.network.eval()
         return fitted
 
@@ -137,22 +145,47 @@ class _Loop:
             batch_loss, batch_right, count = self._step(step, clips, rng)
             loss, right = loss + batch_loss * (count if self.train.loss_over == "mean" else 1), right + batch_right
             seen += count
+            if self.average is not None:
+                self.average.update(step)
             self.hooks.after_step(step)
             self.progress.step()
         if not torch.isfinite(loss):
             unit = "evaluation period" if self.train.iterations else "epoch"
             why = f"the loss is not finite in {unit} {epoch + 1} of {self.phase.name!r}; lower the learning rate"
             raise UsageError("training", why)
-        if self._needs_statistics(epoch):
-            reestimate(self.network, self.plain_inputs())
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch + 1, "lr": self.optimizer.param_groups[0]["lr"]}
         row |= {"iteration": self.course.steps(epoch).stop}
         row |= {"train_loss": float(loss) / seen, "train_accuracy": float(right) / seen}
-        row |= self.hooks.after_epoch(epoch)
-        validated = self._validate()
+        found, validated = self._judge(epoch)
+        row |= found
+        return row | {"seconds": round(time.perf_counter() - started, 3), "finished": int(time.time())}, validated
+
+    def _judge(self, epoch: int) -> tuple[dict[str, Any], Scores | None]:
+        """What the hooks and the validation clips say of the weights that are kept: trained or averaged."""
+        average = self.average if self._averaged(epoch) else None
+        with average.in_place() if average is not None else nullcontext():
+            if self._needs_statistics(epoch):
+                reestimate(self.network, self.plain_inputs())
+            row = self.hooks.after_epoch(epoch)
+            validated = self._validate()
+            if average is not None:
+                self.judged = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+        if average is not None and self.train.ema == "ramp-into-training":
+            average.put()
         if validated is not None:
             row |= {f"validation_{key}": value for key, value in asdict(validated).items()}
-        return row | {"seconds": round(time.perf_counter() - started, 3), "finished": int(time.time())}, validated
+        return row, validated
+
+    def _averaged(self, epoch: int) -> bool:
+        """Whether the average of the weights stands for them after `epoch`."""
+        return self.average is not None and self.average.judged_after(self.course.steps(epoch).stop - 1)
+
+    def _put_average(self) -> None:
+        """The weights that were judged last, or, where nothing was left to do, the average they would have had."""
+        if self.judged is not None:
+            self.network.load_state_dict(self.judged)
+        elif self.average is not None:
+            self.average.put()
 
     def _needs_statistics(self, epoch: int) -> bool:
         """Whether batch-norm statistics are to be measured anew after `epoch`: in the precision that is judged and
@@ -226,7 +259,16 @@ class _Loop:
             rows = checkpoint.run.append_history(row)
             append_event(checkpoint.run.events_file, len(rows), rows[-1])
 
-        checkpoint.save(self.network, self.optimizer, position, self.hooks.state(), commit)
+        extra = self.hooks.state()
+        if self.average is not None:
+            extra = extra | {AVERAGE + name: tensor for name, tensor in self.average.tensors.items()}
+        checkpoint.save(self.network, self.optimizer, position, extra, commit, self.judged)
+
+    def _restore(self, stored: dict[str, Tensor]) -> None:
+        own = {name.removeprefix(AVERAGE): tensor for name, tensor in stored.items() if name.startswith(AVERAGE)}
+        if self.average is not None:
+            self.average.restore(own)
+        self.hooks.restore({name: tensor for name, tensor in stored.items() if not name.startswith(AVERAGE)})
 
 
 def plain_inputs(

@@ -51,7 +51,7 @@ class Phase:
         Inputs are augmented before the network, which a teacher can hear too, and which a folded network still has.
         """
         still: dict[str, Any] = {"epochs": epochs, "lr": lr, "warmup_epochs": 0.0}
-        still |= {"schedule": "cosine", "loss_over": "mean", "iterations": 0}
+        still |= {"schedule": "cosine", "loss_over": "mean", "iterations": 0, "ema": "none"}
         augment = recipe.augment.model_copy(update={"place": "input"})
         return cls.of(recipe, name, clip_norm=clip_norm, augment=augment, **(still | changes))
 

@@ -57,6 +57,9 @@ SWITCHES = [
     (3, {}),
     (2, {"optimizer": "adamw", "weight_decay_on": "matrices", **ONE_CYCLE}),
     (2, {"optimizer": "adam", "amsgrad": True, "lr": 0.01, "loss": "bce"}),
+    (2, {"ema": "ramp", "ema_start": 5, "optimizer": "adam", "lr": 0.01}),
+    (1, {"ema": "ramp-into-training", "ema_start": 2, "ema_decay": 0.6}),
+    (3, {"ema": "per-epoch", "precision": "bf16"}),
     (2, {"iterations": 14, "evaluate_every": 4, "sampler": "balanced", "select": "mean-average-precision"}),
 ]
 
