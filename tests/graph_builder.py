@@ -9,6 +9,7 @@ import numpy as np
 from edgeasc.graph import simulate
 from edgeasc.graph.bands import band_scales, snap_bias
 from edgeasc.graph.model import (
+    KEEPING_GRID,
     Add,
     Axis,
     Conv,
@@ -62,6 +63,11 @@ class GraphBuilder:
         self.values[node.output] = simulate.quantise(real, tensor)
         self.nodes.append(node)
         return node.output
+
+    def append(self, node: Node) -> str:
+        """Any node, on the grid of its input where it cannot have its own."""
+        source = self.tensors[node.inputs[0]]
+        return self._append(node, (float(source.scale), source.zero_point) if isinstance(node, KEEPING_GRID) else None)
 
     @staticmethod
     def _range(real: np.ndarray) -> tuple[float, int]:

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgeasc.export.c.extent import frequencies, shape3
-from edgeasc.graph.model import Conv, IntegerGraph, Mean, Node, Pool, QTensor
+from edgeasc.graph.model import Conv, IntegerGraph, Mean, Node, Pool, QTensor, Regroup
 
 
 class Unsuitable(ValueError):
@@ -103,6 +103,8 @@ def needs(node: Node, graph: IntegerGraph, strips: int) -> dict[str, Need]:
     Raises:
         Unsuitable: the node cannot be cut into that many strips.
     """
+    if isinstance(node, Regroup):
+        raise Unsuitable(f"{node.name} shares rows out to other channels")
     cut = [name for name in node.inputs if graph[name].data is None and frequencies(graph[name]) > 1]
     for name in cut:
         if frequencies(graph[name]) % strips:

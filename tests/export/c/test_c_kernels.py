@@ -43,6 +43,17 @@ CONVOLUTIONS = {
         "source_shape": (6, 1, 33), "channels": 6, "kernel": (1, 3), "padding": (0, 4, 0, 4), "dilation": (1, 4),
         "depthwise": True,
     },
+    "1x7 of a waveform": {"source_shape": (1, 1, 61), "channels": 4, "kernel": (1, 7)},
+    "1x5 of channels by four": {"source_shape": (4, 1, 62), "channels": 8, "kernel": (1, 5), "stride": (1, 4)},
+    "long patch by two": {
+        "source_shape": (1, 20, 14), "channels": 6, "kernel": (12, 4), "stride": (2, 2), "padding": (5, 1, 5, 1),
+    },
+    "depthwise 1x9 by four": {
+        "source_shape": (5, 1, 66), "channels": 5, "kernel": (1, 9), "stride": (1, 4), "depthwise": True,
+    },
+    "depthwise 1x15 by nine": {
+        "source_shape": (4, 1, 150), "channels": 4, "kernel": (1, 15), "dilation": (1, 9), "depthwise": True,
+    },
     "depthwise wider than the input": {"source_shape": (4, 2, 2), "channels": 4, "kernel": (3, 3),
                                        "padding": (1, 1, 1, 1), "depthwise": True},
 }  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 from graph_builder import GraphBuilder, bcresnet, clips
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_op import random_int8
 from strip_machine import run_in_arena
 
 from edgeasc.errors import BadInput
@@ -18,6 +19,7 @@ from edgeasc.export.c.memory import lay_out
 from edgeasc.export.c.schedule import schedule
 from edgeasc.export.c.strip_calls import in_strips
 from edgeasc.export.c.strips import Stretch, Unsuitable
+from edgeasc.graph.model import LeakyRelu, Pad, PRelu, Regroup, Slice
 from edgeasc.graph.reference import run
 
 FORMS = ["int8", "island"]
@@ -184,3 +186,28 @@ def test_c_equals_the_reference_under_plans_by_chance(compiled, form, seed):
     assert len(plan) > 5
     values = clips(graph, 4)
     assert np.array_equal(compiled(graph, values, plan), run(graph, values)[graph.output].reshape(4, -1))
+
+
+@pytest.mark.needs("gcc")
+@pytest.mark.slow
+def test_slopes_mirrored_frames_and_slices_in_strips_equal_the_reference(compiled):
+    net = GraphBuilder("int8", (1, 16, 12), 3)
+    slope = np.array([90, -30, 5, 127], np.int8)
+    x = net.append(LeakyRelu("leaky", (net.conv("stem", "input", 4, (3, 3)),), "leaky", slope=0.3))
+    x = net.append(Pad("pad", (x,), "pad", before=2, after=3))
+    x = net.append(PRelu("prelu", (x,), "prelu", slope=slope, slope_scale=np.float32(0.005)))
+    x = net.append(Slice("half", (x,), "half", axis="C", start=1, stop=3))
+    graph = net.graph(net.append(Slice("late", (x,), "late", axis="T", start=4, stop=15)))
+    plan = (Stretch(0, len(graph.nodes), 4, ()),)
+    values = random_int8(np.random.default_rng(5), 4, 1, 16, 12)
+    expected = run(graph, values)[graph.output].reshape(4, -1)
+    assert np.array_equal(compiled(graph, values, plan), expected)
+    assert np.array_equal(run_in_arena(graph, plan, values[:1])[0], expected[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 12), (1, 1, 12)])
+def test_channels_shared_out_anew_are_not_cut(shape):
+    net = GraphBuilder("int8", shape, 3)
+    graph = net.graph(net.append(Regroup("turn", (net.conv("stem", "input", 4, (3, 3)),), "turn", channels=1)))
+    with pytest.raises(Unsuitable, match="turn shares rows"):
+        schedule(graph, (Stretch(0, 2, 4, ()),))
