@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import torch
 from seeded import enliven
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from edgeasc.compress.quantnet import QuantNet
 from edgeasc.nn.layers import Add, GlobalMean
 from edgeasc.nn.sequence import Attention, ChannelNorm, ClassToken
+from edgeasc.specs import Waveform
 
 SHAPE = (1, 1, 1, 240)
 TOKENS, CHANNELS, HEADS, CLASSES = 15, 16, 4, 5
@@ -75,6 +78,13 @@ def lively_transformer(seed: int = 1) -> Transformer:
                 module.weight.mul_(1.5)
         network.head.weight.mul_(4)
     return enliven(network, (waves(16, seed) for seed in range(12)), 0.4, 0.2)  # type: ignore[return-value]
+
+
+METADATA = {
+    "edgeasc.form": "island",
+    "edgeasc.features": Waveform(kind="waveform", sample_rate=8_000).model_dump_json(),
+    "edgeasc.labels": json.dumps(list("abcde")),
+}
 
 
 def quantised_transformer() -> QuantNet:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput, CheckFailed, EdgeascError, MissingDependency, UsageError
 from edgeasc.export.ladder import (
+    ABSENT,
     CLIPS,
     EQUAL,
     FAKE_QUANTISED,
@@ -28,6 +29,7 @@ from edgeasc.export.ladder import (
     Logits,
     Plan,
     Rung,
+    absent,
     compare,
     plan,
 )
@@ -184,6 +186,9 @@ def _climb(
     """One runtime's rung; whatever keeps it from running is in the rung."""
     judge, label = judges[step.against], judges.label(step.against)
     empty = Rung(step.runtime, label, len(inputs), str(step.limit))
+    missing = _missing_operators(step.runtime, artefact)
+    if missing:
+        return replace(empty, why=f"not run: {step.runtime} has no operator {', '.join(missing)}")
     try:
         runtime = find_runtime(step.runtime)
         with open_runner(artefact, step.runtime, threads=threads, timeout=timeout) as runner:
@@ -196,6 +201,15 @@ def _climb(
     if candidate.shape != judge.shape:
         return replace(empty, passed=False, why=f"gave {candidate.shape[1]} logits, the graph has {judge.shape[1]}")
     return compare(step.runtime, label, candidate, judge, judges.scale, step.limit, version)
+
+
+def _missing_operators(runtime: str, artefact: Artefact) -> list[str]:
+    """The operators of a TFLite file that `runtime` is known not to have."""
+    if artefact.kind != "tflite" or runtime not in ABSENT:
+        return []
+    from edgeasc.graph.tflite_read import read_tflite
+
+    return absent(runtime, {operator.op for operator in read_tflite(artefact.payload).operators})
 
 
 def random_inputs(graph: IntegerGraph, clips: int = CLIPS, seed: int = 0) -> ParityInputs:

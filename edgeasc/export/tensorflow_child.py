@@ -20,8 +20,11 @@ from edgeasc.errors import BadInput
 from edgeasc.graph.model import (
     KEEPING_GRID,
     Add,
+    Attention,
     AvgPool,
+    ChannelNorm,
     Conv,
+    Gelu,
     IntegerGraph,
     LeakyRelu,
     Logistic,
@@ -38,6 +41,7 @@ from edgeasc.graph.model import (
     Silu,
     Slice,
     Sub,
+    ZeroPad,
 )
 from edgeasc.graph.onnx_read import read_onnx
 
@@ -115,6 +119,14 @@ def _operator(node: Node, inputs: list[Any], graph: IntegerGraph) -> Any:
             return inputs[0] / (1.0 + tf.exp(-inputs[0]))
         case ResNorm():
             return _resnorm(node, inputs[0])
+        case Gelu():
+            return tf.nn.gelu(inputs[0], approximate=False)
+        case ChannelNorm():
+            return _channel_norm(node, inputs[0])
+        case Attention():
+            return _attention(node, inputs)
+        case ZeroPad():
+            return tf.pad(inputs[0], [[0, 0], [0, 0], node.padding, [0, 0]])
     raise BadInput("tensorflow", f"{node.name}: operator {node.op!r} has no TensorFlow form")
 
 
@@ -122,6 +134,22 @@ def _resnorm(node: ResNorm, x: Any) -> Any:
     mean = tf.reduce_mean(x, axis=[2, 3], keepdims=True)
     variance = tf.reduce_mean(tf.math.squared_difference(x, mean), axis=[2, 3], keepdims=True)
     return node.lam * x + (x - mean) * tf.math.rsqrt(variance + node.eps)
+
+
+def _channel_norm(node: ChannelNorm, x: Any) -> Any:
+    mean, variance = tf.nn.moments(x, axes=[3], keepdims=True)
+    normal = (x - mean) * tf.math.rsqrt(variance + node.eps)
+    return normal * _constant(node.gain.astype(np.float64)) + _constant(node.offset.astype(np.float64))
+
+
+def _attention(node: Attention, inputs: list[Any]) -> Any:
+    """Scores `[1, heads, T, T]` by Einstein's sum, which the converter spells in its own way."""
+    _, _, tokens, channels = inputs[0].shape
+    width = channels // node.heads
+    q, k, v = (tf.reshape(x, (1, tokens, node.heads, width)) for x in inputs)
+    scores = tf.einsum("bthc,bshc->bhts", q, k) / width**0.5
+    mixed = tf.einsum("bhts,bshc->bthc", tf.nn.softmax(scores, axis=3), v)
+    return tf.reshape(mixed, (1, 1, tokens, channels))
 
 
 def _conv(node: Conv, x: Any, graph: IntegerGraph) -> Any:

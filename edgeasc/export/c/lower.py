@@ -29,6 +29,7 @@ from edgeasc.graph.model import (
     Add,
     AvgPool,
     Conv,
+    Gelu,
     IntegerGraph,
     LeakyRelu,
     Logistic,
@@ -420,6 +421,11 @@ def _rsqrt(node: Rsqrt, graph: IntegerGraph, name: str) -> Step:
 @lower_node.register
 def _silu(node: Silu, graph: IntegerGraph, name: str) -> Step:
     return _table(node, graph, name, unary.silu_table(*_one(node, graph)))
+
+
+@lower_node.register
+def _gelu(node: Gelu, graph: IntegerGraph, name: str) -> Step:
+    return _table(node, graph, name, unary.gelu_table(*_one(node, graph)))
 
 
 @lower_node.register
