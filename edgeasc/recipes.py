@@ -45,7 +45,12 @@ def load_recipe(name: str, settings: tuple[str, ...] = ()) -> Recipe:
     """The recipe called `name` or in the file `name`, with `section.key=value` settings put in.
 
     Raises:
-        UsageError: unknown name, key or value. BadInput: the file cannot be read.
+        UsageError: unknown name, key or value, or a number of epochs for a recipe that counts iterations.
+        BadInput: the file cannot be read.
     """
     path = recipe_path(name)
-    return parse_spec(Recipe, with_settings(read_toml(path, "recipe"), settings), path)
+    recipe = parse_spec(Recipe, with_settings(read_toml(path, "recipe"), settings), path)
+    if recipe.train.iterations and any(setting.partition("=")[0].strip() == "train.epochs" for setting in settings):
+        why = "would change nothing, the recipe counts iterations; set train.iterations instead, or also to 0"
+        raise UsageError("--set", f"train.epochs {why}")
+    return recipe

@@ -52,6 +52,26 @@ def test_recipes_of_eat_take_the_three_data_sets_by_the_settings_they_name(setti
         assert count_parameters(create_model(name, classes, **recipe.model.options)) == total
 
 
+@pytest.mark.parametrize("name", ["cnn6", "cnn10", "mobilenet-v1", "resnet22", "wideresnet28-2"])
+def test_primates_recipes_have_the_settings_of_their_system(name):
+    recipe = load_recipe(name)
+    train, augment = recipe.train, recipe.augment
+    assert (recipe.model.name, recipe.n_samples, recipe.n_frames, recipe.features.n_mels) == (name, 47_860, 150, 64)
+    assert (train.optimizer, train.amsgrad, train.lr, train.schedule) == ("adam", True, 1e-3, "constant")
+    assert (train.iterations, train.batch_size, train.evaluate_every, train.sampler) == (60_000, 32, 200, "balanced")
+    assert (train.loss, train.select) == ("bce", "macro-accuracy")
+    assert (train.ema, train.ema_decay, train.ema_start) == ("ramp", 0.995, 15_000)
+    assert (augment.place, augment.mixup_of, augment.mixup_alpha, augment.masks_per) == ("norm", "pairs", 1.0, "clip")
+    assert (augment.freq_masks, augment.freq_mask_width, augment.time_masks) == (2, 7, 2)
+    assert augment.time_mask_width == (15 if name == "cnn10" else 63)
+
+
+def test_epochs_for_a_recipe_that_counts_iterations_are_refused_with_the_cure():
+    with pytest.raises(UsageError, match=r"set train\.iterations instead, or also to 0"):
+        load_recipe("cnn10", ("train.epochs=3",))
+    assert load_recipe("cnn10", ("train.epochs=3", "train.iterations=0")).train.epochs == 3
+
+
 @pytest.mark.parametrize("name", [name for name in list_recipes() if "norm" in load_recipe(name).model.options])
 def test_eps_of_resnorm_can_be_held_by_the_int8_form(name):
     assert load_recipe(name).model.options["eps"] >= 1e-3
