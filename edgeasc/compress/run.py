@@ -256,7 +256,7 @@ class _Job:
         training = clip_arrays(dataset, parts["train"], self.recipe, self.cache)
         calibration = clip_arrays(dataset, calibration_clips(chosen, dataset), self.recipe, self.cache)
         training = replace(training, calibration=calibration.features, calibration_lengths=calibration.lengths)
-        teacher = self.teacher()
+        teacher = self.teacher(dataset, parts["train"])
         evaluate = self.evaluator(dataset, parts)
         stages = [Stage("float", evaluate(network_predict(self.network), None))]
         if plan.sparsity > 0:
@@ -308,10 +308,10 @@ class _Job:
     def checkpoint(self) -> Checkpoint:
         return Checkpoint(self.run, resume=True)
 
-    def teacher(self) -> nn.Module:
+    def teacher(self, dataset: Dataset, clips: Sequence[Clip]) -> nn.Module:
         """Who is distilled from: the run asked for, or the network as it was before compression."""
         if self.request.teacher is not None:
-            return load_teacher(self.request.teacher, self.recipe, self.labels)
+            return load_teacher(self.request.teacher, self.recipe, dataset, clips, self.cache)
         self.progress.note("teacher: the uncompressed network itself (--teacher RUN for another)")
         return copy.deepcopy(self.network).eval()
 

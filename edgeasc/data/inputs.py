@@ -73,18 +73,21 @@ def clip_inputs(
         lengths: frames [n] of each clip before it was padded to be stored; None: all as stored.
     """
     n_frames, silence, stored = recipe.n_frames, recipe.features.silence, features.shape[-1]
-    if rng is not None and recipe.data.crop == "random":
-        starts = _random_starts(rng, lengths, len(features), stored, n_frames)
+    if rng is not None:
+        starts = training_starts(recipe, len(features), stored, rng, lengths)
         return cut(features, starts, n_frames, silence)[:, None]
-    count = 1 if rng is not None else crops or recipe.data.test_crops
+    count = crops or recipe.data.test_crops
     places = crop_starts(lengths, len(features), stored, n_frames, count)
     return np.stack([cut(features, places[:, crop], n_frames, silence) for crop in range(count)], axis=1)
 
 
-def _random_starts(
-    rng: Generator, lengths: NDArray[np.int64] | None, n: int, stored: int, n_frames: int
+def training_starts(
+    recipe: Recipe, n: int, stored: int, rng: Generator, lengths: NDArray[np.int64] | None = None
 ) -> NDArray[np.intp]:
-    """One start per clip, anywhere from the first to the last that the clip's own sound fills."""
-    spare = max(stored - n_frames, 0) if lengths is None else np.maximum(lengths - n_frames, 0)
+    """The first frame of each of `n` training inputs: of random crops anywhere from the first to the last that the
+    clip's own sound fills, of whole clips 0."""
+    if recipe.data.crop == "whole":
+        return np.zeros(n, np.intp)
+    spare = max(stored - recipe.n_frames, 0) if lengths is None else np.maximum(lengths - recipe.n_frames, 0)
     drawn: NDArray[np.int64] = rng.integers(0, spare, size=n, dtype=np.int64, endpoint=True)
     return drawn.astype(np.intp)

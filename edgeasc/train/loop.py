@@ -21,11 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeasc.data.inputs import clip_inputs
+from edgeasc.data.inputs import clip_inputs, cut, training_starts
 from edgeasc.errors import UsageError
 from edgeasc.specs import Recipe
 from edgeasc.train import losses
-from edgeasc.train.augment import augment, is_random
+from edgeasc.train.augment import Draw, augment, is_random
 from edgeasc.train.average import create_average
 from edgeasc.train.batches import ClipArrays, one_hot
 from edgeasc.train.checkpoint import Checkpoint, Position
@@ -39,8 +39,8 @@ from edgeasc.train.phase import Hooks, Phase
 from edgeasc.train.predict import class_probabilities, crop_logits, mean_log_softmax, network_predict
 from edgeasc.train.progress import Progress
 from edgeasc.train.schedule import scheduled, scheduled_momentum
-from edgeasc.train.teach import Teacher
-from edgeasc.train.wave_mix import augment_waves
+from edgeasc.train.teach import Heard, OwnEars, Teacher
+from edgeasc.train.wave_mix import Mixed, augment_waves
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -88,7 +88,11 @@ def fit(
             raise UsageError("augment", f'{why}; set augment.place="input"')
         random = recipe.wave_augment is not None or is_random(loop.augment)
         inputs_repeat = recipe.data.crop == "whole" and not random
-        loop.teacher = Teacher(loop.fabric.setup_module(teacher), len(training), inputs_repeat)
+        ears = teacher if isinstance(teacher, OwnEars) else None
+        if ears is not None and recipe.wave_augment is not None:
+            why = "a teacher with a front end of its own cannot follow [wave_augment]"
+            raise UsageError("teacher", f"{why}; take a teacher on the same waveforms, or [augment]")
+        loop.teacher = Teacher(loop.fabric.setup_module(teacher), ears, len(training), inputs_repeat)
     return loop.run(checkpoint)
 
 
@@ -195,7 +199,8 @@ class _Loop:
 
     def _step(self, step: int, clips: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor, int]:
         """One update; its loss, for how many inputs the most likely class is the (mixed) target's, and of how many."""
-        inputs, targets, mixed = self._inputs(clips, rng, step // self.course.epoch)
+        batch, heard = self._inputs(clips, rng, step // self.course.epoch)
+        inputs, targets = batch.inputs, batch.targets
         self._set_rate(step)
         self.fabric_optimizer.zero_grad()
         if self.norm is None:
@@ -203,9 +208,9 @@ class _Loop:
         else:
             logits, targets = forward_augmented(self.model, self.norm, inputs, targets, self.augment, rng)
             logits = logits.float()
-        loss = losses.classification(logits, targets, self.train, mixed=mixed)
+        loss = losses.classification(logits, targets, self.train, mixed=batch.both)
         if self.teacher is not None:
-            known, distill = self.teacher.logits(inputs, torch.from_numpy(clips)), self.recipe.distill
+            known, distill = self.teacher.logits(inputs, heard), self.recipe.distill
             loss = loss + distill.weight * losses.distillation(logits, known, distill.temperature)
         self.fabric.backward(loss)
         if self.phase.clip_norm > 0:
@@ -221,19 +226,19 @@ class _Loop:
         rate = scheduled(step, total, round(self.train.warmup_epochs * self.course.epoch), self.train)
         set_rate(self.optimizer, rate, scheduled_momentum(step, total, self.train))
 
-    def _inputs(self, clips: NDArray[np.int64], rng: np.random.Generator, epoch: int) -> tuple[Tensor, Tensor, bool]:
-        """Network inputs and soft targets of some training clips, cropped and augmented, and whether they are mixed."""
-        device = self.fabric.device
-        targets = one_hot(self.training.labels[clips], self.training.n_classes).to(device)
-        inputs = clip_inputs(self.recipe, self.training.features[clips], rng, lengths=self.training.lengths_of(clips))[
-            :, 0
-        ]
-        features = torch.from_numpy(inputs).to(device)
-        waves = self.recipe.wave_augment
-        if waves is not None:
-            batch = augment_waves(features, targets, waves, self.recipe.features.sample_rate, rng, epoch)
-            return batch.inputs, batch.targets, batch.both
-        return *augment(features, targets, self.augment, self.recipe.features, rng), self.augment.mixup_alpha > 0
+    def _inputs(self, clips: NDArray[np.int64], rng: np.random.Generator, epoch: int) -> tuple[Mixed, Heard]:
+        """Network inputs and soft targets of some training clips, cropped and augmented; and what is heard in them."""
+        recipe, training, spec = self.recipe, self.training, self.recipe.features
+        targets = one_hot(training.labels[clips], training.n_classes).to(self.fabric.device)
+        stored, own = training.features[clips], training.lengths_of(clips)
+        starts = training_starts(recipe, len(clips), stored.shape[-1], rng, own)
+        features = torch.from_numpy(cut(stored, starts, recipe.n_frames, spec.silence)).to(self.fabric.device)
+        seconds = starts * spec.hop_length / spec.sample_rate
+        if recipe.wave_augment is not None:
+            batch = augment_waves(features, targets, recipe.wave_augment, spec.sample_rate, rng, epoch)
+            return batch, Heard(clips, seconds, Draw())
+        inputs, targets, drawn = augment(features, targets, self.augment, spec, rng)
+        return Mixed(inputs, targets, self.augment.mixup_alpha > 0), Heard(clips, seconds, drawn)
 
     def plain_inputs(self) -> Iterator[Tensor]:
         """Inputs of some training clips without augmentation, spread over the training set, in batches."""

@@ -17,7 +17,7 @@ from edgeasc.files import read_bytes, sha256, write_json
 from edgeasc.nn.layers import GlobalFreqNorm
 from edgeasc.nn.registry import create_model
 from edgeasc.runs import Run, RunInfo, SplitRow, installed_versions
-from edgeasc.specs import Recipe
+from edgeasc.specs import Recipe, Waveform
 from edgeasc.train.batches import ClipArrays
 from edgeasc.train.checkpoint import Checkpoint
 from edgeasc.train.evaluate import evaluate_predict
@@ -25,6 +25,7 @@ from edgeasc.train.loop import fit
 from edgeasc.train.phase import Phase
 from edgeasc.train.predict import network_predict
 from edgeasc.train.progress import Progress
+from edgeasc.train.teach import OwnEars
 from edgeasc.train.weights import load_weights, read_tensors
 
 
@@ -91,7 +92,7 @@ def _train(
         Phase.of(recipe),
         recipe,
         validation=validation,
-        teacher=load_teacher(teacher, recipe, dataset.labels) if teacher else None,
+        teacher=load_teacher(teacher, recipe, dataset, split.train, cache) if teacher else None,
         checkpoint=Checkpoint(run, resume=True),
         progress=progress,
     )
@@ -135,22 +136,27 @@ def load_network(path: Path) -> tuple[nn.Module, Recipe, tuple[str, ...]]:
     return network.eval(), recipe, info.labels
 
 
-def load_teacher(path: Path, recipe: Recipe, labels: Sequence[str]) -> nn.Module:
-    """The network of a run that can teach `recipe`: same front end, same labels in the same order.
+def load_teacher(
+    path: Path, recipe: Recipe, dataset: Dataset, clips: Sequence[Clip], cache: Path | None = None
+) -> nn.Module:
+    """The network of a run as a teacher of `recipe` on `clips`; with `OwnEars` where its front end is another.
 
     Raises:
-        UsageError: it cannot, with what differs.
+        UsageError: it cannot teach: other labels, or inputs that are shorter than the student's.
     """
     network, other, known = load_network(path)
+    labels = dataset.labels
     if list(known) != list(labels):
         raise UsageError("teacher", f"knows the labels {', '.join(known)}, the student {', '.join(labels)}", path)
     # Float and integer features of the same sound are a hundredth of a log unit apart: one can teach the other.
-    my_features, its_features = (one.features.with_arithmetic("float") for one in (recipe, other))
-    if its_features != my_features:
-        mine, its = my_features.model_dump(), its_features.model_dump()
-        differing = ", ".join(f"{key} {its[key]} instead of {mine[key]}" for key in mine if mine[key] != its[key])
-        raise UsageError("teacher", f"its front end differs from the student's: {differing}", path)
-    return network
+    if other.features.with_arithmetic("float") == recipe.features.with_arithmetic("float"):
+        return network
+    heard = recipe.model_copy(update={"features": other.features})
+    length = other.n_frames if isinstance(other.features, Waveform) else 0  # of networks on waveforms it is fixed
+    if 0 < length < heard.n_frames:
+        lasts, here = (f"{one.data.clip_seconds:g} s" for one in (other, recipe))
+        raise UsageError("teacher", f"hears {lasts} at a time, the student {here}; set data.clip_seconds", path)
+    return OwnEars(network, heard, clip_arrays(dataset, clips, heard, cache), length)
 
 
 def clip_arrays(dataset: Dataset, clips: Sequence[Clip], recipe: Recipe, cache: Path | None = None) -> ClipArrays:

@@ -143,11 +143,6 @@ def test_student_learns_from_a_teacher_run(whole, tmp_path):
     assert student.last.read_bytes() != whole.last.read_bytes()
 
 
-def test_teacher_with_another_front_end_is_refused(whole, tmp_path):
-    with pytest.raises(UsageError, match="n_mels 32 instead of 64"):
-        train_run(recipe(features={"n_mels": 64}), *tones(), tmp_path / "student", teacher=whole.path)
-
-
 def test_corrupt_checkpoint_of_a_run_is_bad_input(whole, tmp_path):
     for file in (whole.info_file, whole.recipe_file):
         (tmp_path / file.name).write_bytes(file.read_bytes())
