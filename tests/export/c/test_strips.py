@@ -205,9 +205,11 @@ def test_slopes_mirrored_frames_and_slices_in_strips_equal_the_reference(compile
     assert np.array_equal(run_in_arena(graph, plan, values[:1])[0], expected[0])
 
 
-@pytest.mark.parametrize("shape", [(1, 16, 12), (1, 1, 12)])
-def test_channels_shared_out_anew_are_not_cut(shape):
-    net = GraphBuilder("int8", shape, 3)
-    graph = net.graph(net.append(Regroup("turn", (net.conv("stem", "input", 4, (3, 3)),), "turn", channels=1)))
-    with pytest.raises(Unsuitable, match="turn shares rows"):
-        schedule(graph, (Stretch(0, 2, 4, ()),))
+@pytest.mark.parametrize(("first", "end", "name"), [(0, 1, "sequence"), (1, 3, "image")])
+def test_channels_shared_out_anew_are_not_cut(first, end, name):
+    net = GraphBuilder("int8", (1, 16, 12), 3)
+    x = net.append(Regroup("sequence", ("input",), "sequence", channels=16))
+    x = net.append(Regroup("image", (x,), "image", channels=1))
+    graph = net.graph(net.conv("stem", x, 4, (3, 3)))
+    with pytest.raises(Unsuitable, match=f"{name} shares rows"):
+        schedule(graph, (Stretch(first, end, 4, ()),))
