@@ -6,9 +6,12 @@ import sys
 import numpy as np
 import pytest
 import tflite
+import torch
 from graph_builder import bcresnet, clips
 from judges import builtin_ref
+from transformer_toys import quantised_transformer, waves
 
+from edgeasc.compress.quantnet import running
 from edgeasc.errors import BadInput, MissingDependency, ResourceExhausted
 from edgeasc.export import tensorflow
 from edgeasc.export.tensorflow import tensorflow_tflite_bytes
@@ -67,3 +70,17 @@ def test_what_became_of_the_child_is_said(
 def test_the_parent_never_imports_tensorflow() -> None:
     code = "import sys, edgeasc.export.tensorflow; print('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+@needs_tensorflow
+@pytest.mark.slow
+def test_the_converters_transformer_is_ours_but_for_ties() -> None:
+    """It spells attention with other operators, and GELU in int8."""
+    net = quantised_transformer()
+    graph = net.freeze()
+    with torch.no_grad(), running(net, "fake"):
+        inputs = net.integers("input", net.place("input", waves(16, 5))).numpy().astype(np.int8)
+    theirs, ours = (builtin_ref(model, inputs) for model in (tensorflow_tflite_bytes(graph), tflite_bytes(graph)))
+    assert len(np.unique(ours)) > 20
+    steps = np.abs(theirs.astype(int) - ours)
+    assert steps.max() <= 4 and steps.mean() < 1
