@@ -23,7 +23,7 @@ from edgeasc.train.checkpoint import Checkpoint
 from edgeasc.train.evaluate import evaluate_predict
 from edgeasc.train.loop import fit
 from edgeasc.train.phase import Phase
-from edgeasc.train.predict import network_predict
+from edgeasc.train.predict import evaluating, network_predict
 from edgeasc.train.progress import Progress
 from edgeasc.train.teach import OwnEars
 from edgeasc.train.weights import load_weights, read_tensors
@@ -120,7 +120,26 @@ def fresh_network(recipe: Recipe, num_classes: int, training: ClipArrays) -> nn.
     for module in network.modules():
         if isinstance(module, GlobalFreqNorm):
             module.set_statistics(torch.from_numpy(training.features))
+    _check_input(network, recipe)
     return network
+
+
+def _check_input(network: nn.Module, recipe: Recipe) -> None:
+    """Hear digital silence once, so that an input too short for the network is told before hours of work.
+
+    Raises:
+        UsageError: no layer can be computed on inputs of the recipe's length.
+    """
+    shape = (1, 1, recipe.features.n_mels, recipe.n_frames)
+    try:
+        with evaluating(network):
+            network(torch.full(shape, recipe.features.silence))
+    except RuntimeError as error:
+        what = f"{recipe.data.clip_seconds:g} s ({shape[2]} x {shape[3]} values)"
+        why = str(error).splitlines()[0].rstrip(".")
+        raise UsageError(
+            "recipe", f"data.clip_seconds: {recipe.model.name} cannot take inputs of {what}: {why}"
+        ) from None
 
 
 def load_network(path: Path) -> tuple[nn.Module, Recipe, tuple[str, ...]]:

@@ -21,7 +21,7 @@ from edgeasc.train.checkpoint import Checkpoint
 from edgeasc.train.evaluate import evaluate_predict
 from edgeasc.train.predict import network_predict
 from edgeasc.train.progress import Progress
-from edgeasc.train.run import clip_arrays, load_network, train_run
+from edgeasc.train.run import clip_arrays, fresh_network, load_network, train_run
 
 HERE = Path(__file__)
 
@@ -221,3 +221,13 @@ def test_ctrl_c_exits_130_and_leaves_a_resumable_run(tmp_path):
     assert Run(out).info().state == "interrupted"
     assert not list(out.rglob("*.part"))
     assert Checkpoint(Run(out), resume=True).position().epoch >= 1
+
+
+def test_an_input_too_short_for_the_network_is_a_usage_error(tmp_path):
+    wanted = recipe(model={"name": "cnn10", "options": {"width": 0.03125, "n_mels": 32}})  # 17 frames, fine; then 9
+    assert fresh_network(wanted, 3, clip_arrays(*tones()[:1], tones()[1].train, wanted)) is not None
+    short = wanted.model_copy(update={"data": wanted.data.model_copy(update={"clip_seconds": 0.2})})
+    with pytest.raises(
+        UsageError, match=r"clip_seconds: cnn10 cannot take inputs of 0.2 s .32 x 9 values.: .*too small"
+    ):
+        train_run(short, *tones(), tmp_path / "short")
