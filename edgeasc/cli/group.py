@@ -13,6 +13,7 @@ import edgeasc as package
 VERBS = (
     "demo",
     "train",
+    "reproduce",
     "evaluate",
     "compress",
     "export",

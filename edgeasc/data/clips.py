@@ -69,7 +69,7 @@ class Dataset:
 
     `clips` all have a class. `unlabelled` are those of a challenge's test set: there to be predicted, never scored,
     their label `UNLABELLED`. `notes` are sentences on what was assumed or left aside while reading, for the command
-    line to print.
+    line to print. `layout` is the published layout that was recognised ("esc-50", "urbansound8k", ...), or nothing.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Dataset:
     source: Source
     notes: tuple[str, ...] = ()
     unlabelled: tuple[Clip, ...] = ()
+    layout: str = ""
 
     def waveform(self, clip: Clip, sample_rate: int) -> NDArray[np.float32]:
         """The sound of `clip`, float32 [n_samples], mono, at `sample_rate` Hz."""

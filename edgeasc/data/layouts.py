@@ -7,6 +7,7 @@ scenes. `DIR@esc10` are the clips of an ESC-50 folder whose column `esc10` says 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from edgeasc.data.class_folders import read_class_folders
@@ -63,13 +64,14 @@ def _from_folder(folder: Path) -> Dataset:
     name = folder.resolve().name
     if is_urbansound8k(folder):
         clips, labels = read_urbansound8k(folder)
-        return _checked(name, labels, clips, folder / TABLE, [])
+        return replace(_checked(name, labels, clips, folder / TABLE, []), layout="urbansound8k")
     if is_speech_commands(folder):
         clips, labels, notes = read_speech_commands(folder)
-        return _checked(name, labels, clips, folder, notes)
+        return replace(_checked(name, labels, clips, folder, notes), layout="speech-commands")
     if is_primates(folder):
         clips, unknown, labels, notes = read_primates(folder)
-        return _checked(name, labels, clips, folder, notes, unknown)
+        known = _checked(name, labels, clips, folder, notes)
+        return replace(known, unlabelled=tuple(unknown), layout="compare-prs")
     if (folder / "meta").is_dir() and (folder / "audio").is_dir():
         return _from_esc50(folder)
     tables = [path for path in sorted(folder.glob("*.csv")) if set(MANIFEST_COLUMNS) <= set(header(path))]
@@ -94,7 +96,8 @@ def _from_esc50(folder: Path, subset: str = "") -> Dataset:
     notes = []
     if not subset and subset_of(tables[0], ESC10):
         notes = [f"all classes; for the subset ESC-10 alone: --data {name}@{ESC10}"]
-    return _checked(f"{name}@{subset}" if subset else name, labels, clips, tables[0], notes)
+    found = _checked(f"{name}@{subset}" if subset else name, labels, clips, tables[0], notes)
+    return replace(found, layout="esc-50")
 
 
 def _from_class_folders(folder: Path) -> Dataset:
@@ -106,13 +109,11 @@ def _from_class_folders(folder: Path) -> Dataset:
     return _checked(folder.resolve().name, labels, clips, folder, notes)
 
 
-def _checked(
-    name: str, labels: list[str], clips: list[Clip], where: Path, notes: list[str], unlabelled: list[Clip] | None = None
-) -> Dataset:
+def _checked(name: str, labels: list[str], clips: list[Clip], where: Path, notes: list[str]) -> Dataset:
     """A data set of at least two classes whose labels print on one line."""
     for label in labels:
         if not label.isprintable():
             raise BadInput("data set", f"class name {label!r} holds control characters", where)
     if len(labels) < 2:
         raise BadInput("data set", f"only one class ({labels[0]!r}); a classifier needs two", where)
-    return Dataset(name, tuple(labels), tuple(clips), FileSource(), tuple(notes), tuple(unlabelled or ()))
+    return Dataset(name, tuple(labels), tuple(clips), FileSource(), tuple(notes))
