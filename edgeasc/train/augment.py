@@ -29,7 +29,8 @@ class Mixing:
     def __call__(self, batch: Tensor) -> Tensor:
         """`[n, ...] -> [B, ...]`, features and targets alike."""
         first, second, share = (torch.from_numpy(a).to(batch.device) for a in (self.first, self.second, self.share))
-        return torch.lerp(batch[second], batch[first], share.view(-1, *(1,) * (batch.ndim - 1)))
+        part = share.view(-1, *(1,) * (batch.ndim - 1)).to(batch.dtype)  # behind a norm, features may be of 16 bits
+        return torch.lerp(batch[second], batch[first], part)
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,11 @@ def test_statistics_of_the_norm_are_those_of_the_clips_as_they_are(normed, recip
     )
 
 
-def test_a_batch_of_pairs_learns_from_half_of_what_it_draws(normed, recipe, training):
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_a_batch_of_pairs_learns_from_half_of_what_it_draws(normed, recipe, training, precision):
     heard = []
     normed[1].register_forward_pre_hook(lambda module, args: heard.append(len(args[0])))
-    fit(normed, training, Phase.of(recipe, iterations=2, batch_size=12), recipe)
+    fit(normed, training, Phase.of(recipe, iterations=2, batch_size=12, precision=precision), recipe)
     assert heard[:2] == [12, 12]
 
 
