@@ -108,8 +108,8 @@ def _operator(node: Node, inputs: list[Any], graph: IntegerGraph) -> Any:
         case LeakyRelu():
             return tf.nn.leaky_relu(inputs[0], node.slope)
         case PRelu():
-            slope = _constant(node.slope.astype(np.float64) * float(node.slope_scale))
-            return tf.nn.relu(inputs[0]) + -slope * tf.nn.relu(-inputs[0])  # which the converter knows as PRELU
+            slope = _constant(node.slope.reshape(1, 1, -1) * np.float64(node.slope_scale))
+            return tf.nn.relu(inputs[0]) + -slope * tf.nn.relu(-inputs[0])  # in this spelling the converter knows PRELU
         case Logistic():
             return tf.sigmoid(inputs[0])
         case Rsqrt():

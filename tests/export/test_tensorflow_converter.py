@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import sequence_toys
 import tflite
 import torch
 from graph_builder import bcresnet, clips
@@ -35,6 +36,16 @@ def test_the_converters_file_computes_our_integers(form: Form) -> None:
     names = {model.Metadata(i).Name().decode() for i in range(model.MetadataLength())}
     assert set(graph.metadata) <= names
     ours = reference.run(graph, inputs)[graph.output] if form == "int8" else builtin_ref(tflite_bytes(graph), inputs)
+    assert len(np.unique(ours)) > 12
+    np.testing.assert_array_equal(builtin_ref(theirs, inputs), ours)
+
+
+@needs_tensorflow
+@pytest.mark.slow
+def test_the_converters_file_computes_our_integers_of_a_waveform() -> None:
+    graph = sequence_toys.frozen("odd sizes")
+    inputs, theirs = sequence_toys.clips(graph, 8), tensorflow_tflite_bytes(graph)
+    ours = reference.run(graph, inputs)[graph.output]
     assert len(np.unique(ours)) > 12
     np.testing.assert_array_equal(builtin_ref(theirs, inputs), ours)
 
