@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -75,10 +76,12 @@ def command(
       edgeasc export runs/small --onnx --c --out firmware
       edgeasc export runs/large --c --ram 64KiB --out firmware
       edgeasc export runs/small --onnx --package zephyr --out firmware
+      edgeasc export runs/float --onnx --out float   (as it was trained, in 32-bit floats)
       edgeasc export somebodys.onnx --tflite --data recordings --out build
     """
     from edgeasc.export.artefacts import export_artefacts, front_end_words
     from edgeasc.export.c.choice import parse_optimise
+    from edgeasc.export.float_onnx import export_float, is_float_run
     from edgeasc.export.parity import ParityFailed
 
     c_code = c_code or bool(packages)
@@ -87,6 +90,10 @@ def command(
     chosen = onnx or tflite or c_code
     assumed({} if chosen else {"artefacts": "--onnx --tflite"}, quiet)
     try:
+        if onnx and not (tflite or c_code) and is_float_run(source):
+            done = export_float(source, out, threads=threads)
+            _show(done["files"], done, out, form)
+            return
         done = export_artefacts(
             source,
             out,
@@ -108,6 +115,10 @@ def command(
         raise
     if c_code and front_end is None:
         assumed({"--front-end": front_end_words(out)}, quiet)
-    files = done["manifest"]["files"]
+    _show(done["manifest"]["files"], done, out, form)
+
+
+def _show(files: list[dict[str, Any]], done: dict[str, Any], out: Path, form: str) -> None:
+    """The parity report and what was written."""
     rows = [(str(out / entry["name"]), f"{entry['bytes']:,}", entry["sha256"][:12]) for entry in files]
     show([*parity_blocks(done["parity"]), Table(("written", ">bytes", "sha256"), rows)], {"schema": 1, **done}, form)

@@ -140,7 +140,11 @@ def read_source(source: Path) -> Source:
 
         run = Run(source)
         if run.info().kind != "compress" or run.info().state != "complete":
-            raise BadInput("run", "not a completed compression; run `edgeasc compress` on it first", source)
+            raise BadInput(
+                "run",
+                "not a completed compression; run `edgeasc compress` on it first (--onnx alone: in floats)",
+                source,
+            )
         path, parity = run.onnx, run.parity if run.parity.is_file() else None
         exact = run.recipe().quantize.exact_epochs > 0
     elif source.suffix.lower() != ".onnx":

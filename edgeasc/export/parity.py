@@ -294,7 +294,8 @@ def _said(payload: bytes) -> dict[str, Any]:
 
 
 def _found(rung: dict[str, Any]) -> str:
+    steps = f"{rung['equal']} of {rung['clips']} clips equal, at most {rung['max_steps']} steps, "
     return (
-        f"{rung['equal']} of {rung['clips']} clips equal, at most {rung['max_steps']} steps, "
+        f"{steps if rung['equal'] is not None else ''}"
         f"top-1 {100 * rung['top1']:.1f} %, mean {rung['mean_logit']:.4f} logit"
     )

@@ -28,6 +28,7 @@ SCHEMA = 1
 FACTS = "model.json"
 README = "README.md"
 PREFIX = "scene"
+LARGEST_WEIGHTS = 16 * 1024**2  # bytes; their text is five times as long, and compilers take minutes
 LARGEST_FILE = 64 * 1024**2  # bytes
 
 
@@ -65,10 +66,15 @@ def bundle(
         ram: most bytes of the arena, for which the cheapest plan is looked for.
 
     Raises:
-        BadInput: an operator that C has no kernel for, or a front end that is wanted and cannot be had.
+        BadInput: an operator that C has no kernel for, more than LARGEST_WEIGHTS, or a front end that is wanted and
+            cannot be had.
         CheckFailed: no plan, or not the front end, gets below `ram`.
     """
     graph = without_unused(graph)
+    stored = count(graph).stored_bytes
+    if stored > LARGEST_WEIGHTS:
+        why = f"{stored:,} B of weights and biases, more than the {LARGEST_WEIGHTS:,} B that C is written for"
+        raise BadInput("C export", f"{why}: as much as a microcontroller maps of its flash; take the .tflite or .onnx")
     whole = lower(graph, optimise)
     if ram is not None:
         from edgeasc.export.c.ram import plan_for

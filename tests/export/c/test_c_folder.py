@@ -16,6 +16,7 @@ from edgeasc.export.c.source import c_string
 from edgeasc.export.dummy import dummy_graph
 from edgeasc.export.tflite import tflite_bytes
 from edgeasc.export.verify import VerificationFailed, verify_folder
+from edgeasc.graph.count import count
 from edgeasc.graph.model import IntegerGraph, Node
 from edgeasc.graph.onnx_write import onnx_bytes
 from edgeasc.graph.reference import run
@@ -92,6 +93,16 @@ def test_an_operator_without_kernel_is_named_with_its_layer():
     tensors = {**graph.tensors, "y": replace(graph[graph.output], name="y")}
     with pytest.raises(BadInput, match=r"no C kernel for operator 'softmax' of head.softmax"):
         bundle(IntegerGraph("int8", graph.input, "y", tensors, (*graph.nodes, odd)))
+
+
+def test_more_weights_than_a_microcontroller_maps_are_refused_with_the_way_out(monkeypatch):
+    graph = dummy_graph("int8")
+    stored = count(graph).stored_bytes
+    monkeypatch.setattr("edgeasc.export.c.bundle.LARGEST_WEIGHTS", stored)
+    bundle(graph)
+    monkeypatch.setattr("edgeasc.export.c.bundle.LARGEST_WEIGHTS", stored - 1)
+    with pytest.raises(BadInput, match=f"{stored:,} B of weights and biases.*take the .tflite or .onnx"):
+        bundle(graph)
 
 
 def test_a_folder_that_was_changed_is_refused(tmp_path):
