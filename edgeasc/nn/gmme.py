@@ -55,9 +55,10 @@ class Gmme(nn.Module):
         self.image: nn.Module = Regroup(1)
         if surplus:
             self.image = nn.Sequential(self.image, nn.ZeroPad2d((0, 0, 0, surplus)))
-        self.frequency = _branch(channels, (patch, 2 * stride), stride, slopes)
-        self.time = _branch(channels, (2 * stride, patch), stride, slopes)
-        self.whole = _branch(half, (2 * stride, 2 * stride), stride, slopes)
+        rows = frequencies + surplus
+        self.frequency = _branch(rows, channels, (patch, 2 * stride), stride, slopes)
+        self.time = _branch(rows, channels, (2 * stride, patch), stride, slopes)
+        self.whole = _branch(rows, half, (2 * stride, 2 * stride), stride, slopes)
         self.frequency_gate = nn.Sequential(ChannelSlice(0, half), nn.Sigmoid())
         self.time_gate = nn.Sequential(ChannelSlice(0, half), nn.Sigmoid())
         self.frequency_feature, self.time_feature = (ChannelSlice(half, channels) for _ in range(2))
@@ -103,13 +104,18 @@ def _check(patch: int, channels: int, stride: int, slopes: str) -> None:
         raise UsageError("network", f"slopes = {slopes!r}; it is one of {', '.join(SLOPES)}")
 
 
-def _branch(channels: int, kernel: tuple[int, int], stride: int, slopes: str) -> nn.Sequential:
-    """Convolution of a one-channel image to exactly `f // stride x t // stride`, then PReLU."""
-    rows, columns = (side - stride for side in kernel)  # zeros round the image, both ends together
+def _branch(rows: int, channels: int, kernel: tuple[int, int], stride: int, slopes: str) -> nn.Sequential:
+    """Convolution of a one-channel image of `rows` rows to exactly `f // stride x t // stride`, then PReLU.
+
+    Where a patch is as tall as the image, zeros are a layer of their own: oneDNN 3.12, which torch 2.13 computes with,
+    writes out of bounds in the gradient of a padded convolution there, and the weights become garbage.
+    """
+    above, before = ((side - stride) // 2 for side in kernel)
+    below, after = (side - stride - first for side, first in zip(kernel, (above, before), strict=True))
     layers: list[nn.Module] = []
-    padding = (rows // 2, columns // 2)
-    if rows % 2 or columns % 2:
-        layers.append(nn.ZeroPad2d((columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)))
+    padding = (above, before)
+    if (above, before) != (below, after) or kernel[0] >= rows:
+        layers.append(nn.ZeroPad2d((before, after, above, below)))
         padding = (0, 0)
     layers += [nn.Conv2d(1, channels, kernel, stride, padding), _prelu(channels, slopes)]
     return nn.Sequential(*layers)
