@@ -42,6 +42,15 @@ def compressed(trained: Path) -> Path:
     return out
 
 
+def test_a_teacher_with_another_front_end_is_distilled_from(trained: Path, compressed: Path) -> None:
+    wide = recipe(features={"n_mels": 64}, train={"epochs": 1})
+    teacher = train_run(wide, *tones(), trained.parent / "wide").path
+    taught = compress_run(trained, tones()[0], trained.parent / "taught", Request(budget=1100, teacher=teacher))
+    assert taught.run.info().teacher == str(teacher)
+    losses = [[float(row["train_loss"]) for row in Run(path).history()] for path in (taught.run.path, compressed)]
+    assert all(there != here for there, here in zip(*losses, strict=True))
+
+
 class Notes(Progress):
     """Keeps what a user is told, and stops when training begins."""
 
