@@ -115,8 +115,8 @@ def _front_end(program: Program) -> FrontEnd:
         raise BadInput("front end in C", f"metadata {FEATURES} is not a JSON object")
     spec = parse_front_end(document, what="front end in C")
     if isinstance(spec, Waveform):
-        words = f"the network hears waveforms, each scaled to a peak of {spec.peak:g}" if spec.peak else "waveforms"
-        raise BadInput("front end in C", f"{words}: quantise whole clips for scene_run")
+        scaled = f", each scaled to a peak of {spec.peak:g}" if spec.peak else ""
+        raise BadInput("front end in C", f"the network hears waveforms{scaled}: quantise whole clips for scene_run")
     shape = program.input.shape
     if len(shape) != 4 or shape[:2] != (1, 1) or shape[2] != spec.n_mels:
         raise BadInput("front end in C", f"the input {list(shape)} is not one of {spec.n_mels} mels")

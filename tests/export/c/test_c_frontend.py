@@ -187,6 +187,7 @@ def test_the_stream_is_genuine_and_a_changed_one_is_not():
         ({}, "says nothing about its front end"),
         ({"edgeasc.features": "["}, "not a JSON object"),
         ({"edgeasc.features": '{"n_mels": 63}'}, "is not one of 63 mels"),
+        ({"edgeasc.features": '{"kind": "waveform"}'}, "hears waveforms, each scaled to a peak of 0.95"),
         ({"edgeasc.features": '{"n_mels": 64, "n_fft": 4098}'}, "n_fft 4098 is no power of two"),
         ({"edgeasc.features": '{"n_mels": 64, "hop_length": 100000000}'}, "samples make one scene; at most"),
     ],
