@@ -8,6 +8,7 @@ a band, it holds one tap per row, `<layer>/rows`, each the same up to its sign.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from itertools import groupby
@@ -20,7 +21,7 @@ from edgeasc.audit.rules import Counted
 from edgeasc.audit.stored_count import StoredCount
 from edgeasc.files import sha256
 from edgeasc.graph.count import BIAS_BYTES, FLOAT_BYTES, count
-from edgeasc.graph.model import IntegerGraph
+from edgeasc.graph.model import ISLANDS, IntegerGraph
 from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor
 
 _BAND = re.compile(r"(.+)/b\d+")
@@ -40,6 +41,10 @@ def count_graph(graph: IntegerGraph) -> StoredCount:
         result.counted.append(Counted("bias", row.biases, row.biases, row.nonzero_biases, 8 * BIAS_BYTES))
         if row.floats:
             result.counted.append(Counted("weight", row.floats, row.floats, row.nonzero_floats, 8 * FLOAT_BYTES))
+    islands = Counter(node.op for node in graph.nodes if isinstance(node, ISLANDS))
+    if islands:
+        listed = ", ".join(f"{number} {op}" for op, number in islands.items())
+        result.notes.append(f"islands, float between int8 tensors: {listed}; RAM is that of the int8 tensors")
     return result
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from transformer_toys import METADATA, quantised_transformer
 
 import edgeasc
 from edgeasc.audit.document import ModelAudit
@@ -17,6 +18,7 @@ from edgeasc.export.dummy import dummy_graph
 from edgeasc.export.tflite import tflite_bytes
 from edgeasc.export.tflite.flatbuffer import Model, Operator, Tensor
 from edgeasc.graph.model import Conv
+from edgeasc.graph.onnx_write import onnx_bytes
 from edgeasc.graph.stored import StoredModel, StoredOperator, StoredTensor
 
 INT8, INT32 = np.dtype(np.int8), np.dtype(np.int32)
@@ -246,3 +248,13 @@ def test_weights_packed_as_whole_numbers_and_sparse_constants_count(tmp_path: Pa
     onnx.save(model, tmp_path / "model.onnx")
     found = audited(tmp_path / "model.onnx").parameters
     assert (found.total, found.nonzero, found.nonzero_bytes) == (16 + 16, 2 + 15, 4 * (2 + 15))
+
+
+def test_islands_are_listed_by_operator(tmp_path: Path) -> None:
+    graph = quantised_transformer().freeze(METADATA)
+    (tmp_path / "t.onnx").write_bytes(onnx_bytes(graph))
+    (tmp_path / "t.tflite").write_bytes(tflite_bytes(graph))
+    audits = [edgeasc.audit(tmp_path / name, arena=False).models[0] for name in ("t.onnx", "t.tflite")]
+    assert any("2 attention, 4 channel_norm, 2 gelu" in note for note in audits[0].notes)
+    (found,) = (item for item in audits[1].findings if item.code == "W105")
+    assert all(name in str(found) for name in ("BATCH_MATMUL", "SOFTMAX", "GELU"))
