@@ -19,7 +19,8 @@ from edgeasc.compress.nncf_library import load_nncf, quiet, require_nncf
 from edgeasc.compress.prune import magnitude_masks, prunable, ramped_keep
 from edgeasc.compress.quantnet import QuantNet
 from edgeasc.compress.solve import Plan
-from edgeasc.errors import BadInput
+from edgeasc.errors import BadInput, UsageError
+from edgeasc.nn.sequence import Attention, ChannelNorm, ClassToken
 from edgeasc.specs import Recipe
 from edgeasc.train.batches import ClipArrays
 from edgeasc.train.checkpoint import Checkpoint
@@ -69,6 +70,7 @@ class Nncf:
         cuts too many, the largest ones come back. While the sparsity grows, weights may come back too: behind NNCF's
         masks they stay dense.
         """
+        _refuse_transformers(network)
         total = sum(weight.numel() for weight in prunable(network).values())
         if plan.keep >= total:
             return
@@ -200,6 +202,18 @@ def quantized_by_nncf(net: QuantNet, batches: list[Tensor]) -> tuple[FoldedNetwo
         )
         placement = placement_of(hooked, net, batches[0][:1])
     return hooked, placement
+
+
+def _refuse_transformers(network: nn.Module) -> None:
+    """NNCF puts quantisers inside islands that it takes for products of its own.
+
+    Raises:
+        UsageError: a network with attention, layer norm or a class token, by layer.
+    """
+    for name, layer in network.named_modules():
+        if isinstance(layer, Attention | ChannelNorm | ClassToken):
+            why = f"nncf has no placement for layer {name!r} ({type(layer).__name__}); use --engine native"
+            raise UsageError("--engine", why)
 
 
 class _Masked:

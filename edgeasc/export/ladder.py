@@ -6,7 +6,6 @@ form: an int8 graph has one right answer in integers, an island of floats has no
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -98,14 +97,6 @@ def plan(form: Form) -> tuple[Plan, ...]:
         Plan("litert", "tflite", FAKE_QUANTISED, CLOSE),
         Plan("tflite-runtime", "tflite", FAKE_QUANTISED, INFORMATION),
     )
-
-
-ABSENT = {"tflm": frozenset({"GELU"})}  # operators of our TFLite files that a runtime has not
-
-
-def absent(runtime: str, operators: Collection[str]) -> list[str]:
-    """The `operators` of a TFLite file that `runtime` has not, whose rung cannot be climbed with it."""
-    return sorted(ABSENT.get(runtime, frozenset()) & set(operators))
 
 
 def compare(

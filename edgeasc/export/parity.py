@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput, CheckFailed, EdgeascError, MissingDependency, UsageError
 from edgeasc.export.ladder import (
-    ABSENT,
     CLIPS,
     EQUAL,
     FAKE_QUANTISED,
@@ -29,7 +28,6 @@ from edgeasc.export.ladder import (
     Logits,
     Plan,
     Rung,
-    absent,
     compare,
     plan,
 )
@@ -38,7 +36,7 @@ from edgeasc.graph.model import Form, IntegerGraph
 from edgeasc.graph.reference import Reference
 from edgeasc.runtime.artefact import Artefact
 from edgeasc.runtime.catalogue import RUNTIMES, find_runtime
-from edgeasc.runtime.runner import CHUNK_ITEMS, open_runner
+from edgeasc.runtime.runner import CHUNK_ITEMS, missing_operators, open_runner
 from edgeasc.specs import nearest
 
 SCHEMA = 1
@@ -186,10 +184,10 @@ def _climb(
     """One runtime's rung; whatever keeps it from running is in the rung."""
     judge, label = judges[step.against], judges.label(step.against)
     empty = Rung(step.runtime, label, len(inputs), str(step.limit))
-    missing = _missing_operators(step.runtime, artefact)
-    if missing:
-        return replace(empty, why=f"not run: {step.runtime} has no operator {', '.join(missing)}")
     try:
+        missing = missing_operators(artefact, step.runtime)
+        if missing:
+            return replace(empty, why=f"not run: {step.runtime} has no operator {', '.join(missing)}")
         runtime = find_runtime(step.runtime)
         with open_runner(artefact, step.runtime, threads=threads, timeout=timeout) as runner:
             candidate = runner.predict(inputs)
@@ -201,15 +199,6 @@ def _climb(
     if candidate.shape != judge.shape:
         return replace(empty, passed=False, why=f"gave {candidate.shape[1]} logits, the graph has {judge.shape[1]}")
     return compare(step.runtime, label, candidate, judge, judges.scale, step.limit, version)
-
-
-def _missing_operators(runtime: str, artefact: Artefact) -> list[str]:
-    """The operators of a TFLite file that `runtime` is known not to have."""
-    if artefact.kind != "tflite" or runtime not in ABSENT:
-        return []
-    from edgeasc.graph.tflite_read import read_tflite
-
-    return absent(runtime, {operator.op for operator in read_tflite(artefact.payload).operators})
 
 
 def random_inputs(graph: IntegerGraph, clips: int = CLIPS, seed: int = 0) -> ParityInputs:

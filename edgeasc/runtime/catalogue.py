@@ -28,6 +28,7 @@ class Runtime:
     python: tuple[int, int] | None = None  # newest Python that has a wheel of it
     numpy_below: int | None = None  # major version of numpy that it does not run on any more
     compiled: bool = False  # by the C compiler of this machine, in place of a package
+    lacks: tuple[str, ...] = ()  # operators of our own TFLite files that it has not
 
     @property
     def native(self) -> bool:
@@ -83,7 +84,7 @@ RUNTIMES = {
         Runtime("litert", ("tflite",), "ai-edge-litert", "ai_edge_litert", "tflite"),
         Runtime("tflite-runtime", ("tflite",), *_TFLITE_RUNTIME),
         Runtime("tflite-reference", ("tflite",), *_TFLITE_RUNTIME),
-        Runtime("tflm", ("tflite",), "tflite-micro", "tflite_micro", "tflm"),
+        Runtime("tflm", ("tflite",), "tflite-micro", "tflite_micro", "tflm", lacks=("GELU",)),
         Runtime("native-c", ("c",), "a C compiler", compiled=True),
         Runtime("torch", ("run",), "torch", "torch", "train"),
         Runtime("reference", ("onnx",)),

@@ -254,9 +254,26 @@ def open_runner(
     if artefact.kind not in found.reads:
         able = ", ".join(name for name, other in RUNTIMES.items() if artefact.kind in other.reads)
         raise UsageError("runtime", f"{found.name} does not run {artefact.kind}; {able} can", artefact.path)
+    missing = missing_operators(artefact, found.name)
+    if missing:
+        raise BadInput(found.name, f"has no operator {', '.join(missing)}, which the model needs", artefact.path)
     if found.native:
         return ChildRunner(artefact, found, threads, timeout, **options)
     return GraphRunner(artefact, found)
+
+
+def missing_operators(artefact: Artefact, runtime: str) -> list[str]:
+    """The operators of a TFLite file that `runtime` is known not to have.
+
+    Raises:
+        BadInput: a damaged file.
+    """
+    lacks = set(RUNTIMES[runtime].lacks)
+    if artefact.kind != "tflite" or not lacks:
+        return []
+    from edgeasc.graph.tflite_read import read_tflite
+
+    return sorted(lacks & {operator.op for operator in read_tflite(artefact.payload).operators})
 
 
 def _twin(graph: IntegerGraph, name: str) -> Callable[[NDArray[np.int8]], NDArray[np.float32]]:

@@ -17,16 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seeded import SHAPE, features, lively_network
 from tones import recipe, tones
+from transformer_toys import Transformer
 
 from edgeasc.compress.engine import find_engine
-from edgeasc.compress.nncf_engine import _Masked, quantized_by_nncf, ratio_for
+from edgeasc.compress.nncf_engine import _Masked, _refuse_transformers, quantized_by_nncf, ratio_for
 from edgeasc.compress.nncf_grids import FoldedNetwork, Placement, hand_over, int8_grid, placement_of
 from edgeasc.compress.nncf_library import load_nncf
 from edgeasc.compress.prune import prunable
 from edgeasc.compress.quantnet import QuantNet, running
 from edgeasc.compress.run import Request, compress_run
 from edgeasc.compress.steps import SiluStep
-from edgeasc.errors import BadInput, MissingDependency
+from edgeasc.errors import BadInput, MissingDependency, UsageError
 from edgeasc.graph.model import Form
 from edgeasc.runs import Run
 from edgeasc.train.progress import Progress
@@ -291,3 +292,8 @@ def test_without_exact_epochs_the_run_still_holds_our_network(trained: Path, tmp
     source = net.tensors()["input"]
     reals = (tensors["inputs"].float() - source.zero_point) * float(source.scale)
     assert np.array_equal(net_predict(net, "exact")(reals.numpy()), tensors["reference"].numpy())
+
+
+def test_a_transformer_is_refused_by_its_first_layer() -> None:
+    with pytest.raises(UsageError, match=r"'token' \(ClassToken\); use --engine native"):
+        _refuse_transformers(Transformer())

@@ -7,16 +7,18 @@ import torch
 from one_op import graph_of, tensor
 from transformer_toys import METADATA, SHAPE, Transformer, quantised_transformer
 
+from edgeasc.audit.arena import measure_arena
 from edgeasc.audit.runtimes import read_runtime
 from edgeasc.compress.quantnet import QuantNet
 from edgeasc.errors import BadInput
 from edgeasc.export.c.bundle import bundle
-from edgeasc.export.ladder import ABSENT, absent
 from edgeasc.export.parity import compute_judges, measure_parity, random_inputs
 from edgeasc.export.tflite import tflite_bytes
 from edgeasc.graph.model import Attention, IntegerGraph
 from edgeasc.graph.onnx_write import onnx_bytes
 from edgeasc.runtime.artefact import onnx_artefact, tflite_artefact
+from edgeasc.runtime.catalogue import RUNTIMES
+from edgeasc.runtime.runner import open_runner
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +47,18 @@ def test_reference_kernels_are_measured_for_information(rungs: dict[str, dict]) 
     assert rungs["tflite-reference"]["passed"] is None and rungs["tflite-reference"]["top1"] > 0.9
 
 
-def test_what_the_ladder_calls_absent_the_table_of_the_runtime_does_not_list() -> None:
-    for runtime, operators in ABSENT.items():
-        assert operators and not operators & read_runtime(runtime).known
-    assert absent("litert", ["GELU", "ADD"]) == [] and absent("tflm", ["GELU", "ADD"]) == ["GELU"]
+def test_what_a_runtime_is_said_to_lack_its_table_of_operators_does_not_list() -> None:
+    lacking = [runtime for runtime in RUNTIMES.values() if runtime.lacks]
+    assert [runtime.name for runtime in lacking] == ["tflm"]
+    assert not set(lacking[0].lacks) & read_runtime("tflm").known
+
+
+def test_a_runner_of_tflm_refuses_the_file_by_the_operator(graph: IntegerGraph) -> None:
+    artefact = tflite_artefact(tflite_bytes(graph))
+    with pytest.raises(BadInput, match=r"tflm: .*no operator GELU"):
+        open_runner(artefact, "tflm")
+    why = measure_arena(artefact).why
+    assert why == "TFLM does not run it: has no operator GELU, which the model needs"
 
 
 def test_c_refuses_attention_by_name() -> None:
