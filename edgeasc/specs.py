@@ -351,6 +351,15 @@ class Recipe(Spec):
         return round(self.data.clip_seconds * self.features.sample_rate)
 
     @property
+    def sigmoids(self) -> bool:
+        """Whether the network learns one sigmoid per class, so that sigmoids rank the clips of a class."""
+        if self.wave_augment is not None:
+            mixed = bool(self.wave_augment.mixes) and self.wave_augment.mix_probability > 0
+        else:
+            mixed = self.augment.mixup_alpha > 0
+        return self.train.loss == "bce" or (self.train.loss == "bce-when-mixed" and mixed)
+
+    @property
     def n_frames(self) -> int:
         """Frames of one network input."""
         return self.features.n_frames(self.n_samples)

@@ -59,7 +59,8 @@ def test_primates_recipes_have_the_settings_of_their_system(name):
     assert (recipe.model.name, recipe.n_samples, recipe.n_frames, recipe.features.n_mels) == (name, 47_860, 150, 64)
     assert (train.optimizer, train.amsgrad, train.lr, train.schedule) == ("adam", True, 1e-3, "constant")
     assert (train.iterations, train.batch_size, train.evaluate_every, train.sampler) == (60_000, 32, 200, "balanced")
-    assert (train.loss, train.select) == ("bce", "macro-accuracy")
+    assert (train.loss, train.select) == ("bce-when-mixed", "macro-accuracy") and recipe.sigmoids
+    assert not load_recipe(name, ("augment.mixup_alpha=0",)).sigmoids
     assert (train.ema, train.ema_decay, train.ema_start) == ("ramp", 0.995, 15_000)
     assert (augment.place, augment.mixup_of, augment.mixup_alpha, augment.masks_per) == ("norm", "pairs", 1.0, "clip")
     assert (augment.freq_masks, augment.freq_mask_width, augment.time_masks) == (2, 7, 2)

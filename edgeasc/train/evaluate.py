@@ -65,7 +65,7 @@ def evaluate_predict(
     )
     document: dict[str, Any] = {"schema": SCHEMA, "sha256": sha256, "split": split, "n": len(clips)}
     document |= {"seeds": list(seeds), "input": _input_words(features.shape[3], n_frames, crops, recipe)}
-    ranking = class_probabilities(logits, sigmoid=recipe.train.loss == "bce")
+    ranking = class_probabilities(logits, sigmoid=recipe.sigmoids)
     return document | score_document(mean_log_softmax(logits), clips, dataset.labels, seen_devices, ranking)
 
 

@@ -256,7 +256,7 @@ class _Loop:
             silence=self.recipe.features.silence,
             lengths=self.validation.lengths,
         )
-        ranking = class_probabilities(logits, sigmoid=self.train.loss == "bce")
+        ranking = class_probabilities(logits, sigmoid=self.recipe.sigmoids)
         return scores(mean_log_softmax(logits), self.validation.labels, ranking)
 
     def _save(self, checkpoint: Checkpoint, position: Position, row: dict[str, Any]) -> None:
