@@ -52,7 +52,7 @@ def test_the_rows_of_the_ablation_differ_in_what_they_name() -> None:
             assert (recipe.train.sampler == "balanced") == ("no-bal" not in row.name)
             assert (recipe.augment.mixup_alpha > 0) == ("MixUp" in row.name)
             assert (recipe.augment.time_masks > 0) == (recipe.augment.freq_masks > 0) == ("specA" in row.name)
-            assert (recipe.train.loss == "bce") == ("MixUp" in row.name)
+            assert recipe.sigmoids == ("MixUp" in row.name)
             assert (recipe.train.ema == "none") == ("w/o EMA" in row.name)
             assert recipe.train.iterations == 60_000 and recipe.train.optimizer == "adam"
             assert recipe.model.name == variant.key.split("-")[0]
