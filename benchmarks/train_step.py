@@ -4,8 +4,9 @@
 
 `bare`: the recipe without augmentation, average and mixing, which does what the plain loop does. `recipe`: everything
 that the recipe asks for. The plain loop runs between two steps of ours, on the same clips of noise and with the same
-optimiser: steps alternate, so that whatever else the machine does meets both. Peak memory is that of a process of its
-own for each. Writes benchmarks/results/<date>-train-step.json and .md.
+optimiser: steps alternate, so that whatever else the machine does meets both, and time is that of the processor for
+this one thread. Peak memory is that of a process of its own for each.
+Writes benchmarks/results/<date>-train-step.json and .md.
 """
 
 from __future__ import annotations
@@ -109,15 +110,15 @@ class Bench:
 
 
 def timed(bench: Bench) -> dict[str, Any]:
-    """Seconds of every counted step of both loops, alternating."""
-    plain, marks = bench.plain_step(), [time.perf_counter()]
+    """Processor seconds of every counted step of both loops, alternating."""
+    plain, marks = bench.plain_step(), [time.process_time()]
     seconds: dict[str, list[float]] = {"ours": [], "plain": []}
 
     def between() -> None:
-        seconds["ours"].append(time.perf_counter() - marks[-1])
-        started = time.perf_counter()
+        seconds["ours"].append(time.process_time() - marks[-1])
+        started = time.process_time()
         plain()
-        marks.append(time.perf_counter())
+        marks.append(time.process_time())
         seconds["plain"].append(marks[-1] - started)
 
     bench.ours(between)
@@ -157,8 +158,8 @@ def table(document: dict[str, Any]) -> str:
     lines = [
         "# Training step against a plain loop",
         "",
-        f"Batch {document['batch']}, one thread, {document['precision']}, {document['machine']['cpu']}; medians of "
-        "alternating steps, ratio with its quartiles; peak memory of a process of its own.",
+        f"Batch {document['batch']}, one thread, {document['precision']}, {document['machine']['cpu']}; "
+        "median processor time of alternating steps, ratio with its quartiles; peak memory of a process of its own.",
         "",
         "| network | loop | ms per step | plain ms | ratio | peak MiB | plain MiB |",
         "|---|---|---:|---:|---:|---:|---:|",
