@@ -22,7 +22,7 @@ from edgeasc.train.weights import load_weights, read_tensors, write_tensors
 class Position:
     """Where training stands: `epoch` epochs of `phase` are complete.
 
-    `best` is what the best epoch so far scored (macro accuracy, minus log loss); None without validation.
+    `best` is what the best epoch so far scored (what `train.select` names, minus log loss); None without validation.
     """
 
     phase: str
