@@ -25,6 +25,7 @@ from edgeasc.train.loop import fit
 from edgeasc.train.phase import Phase
 from edgeasc.train.predict import evaluating, network_predict
 from edgeasc.train.progress import Progress
+from edgeasc.train.start import Start, start_from
 from edgeasc.train.teach import OwnEars
 from edgeasc.train.weights import load_weights, read_tensors
 
@@ -38,9 +39,11 @@ def train_run(
     resume: bool = False,
     progress: Progress | None = None,
     cache: Path | None = None,
+    starts: Sequence[Start] = (),
 ) -> Run:
     """Train the recipe's network, write a run folder, and evaluate its best weights on the test clips.
 
+    `starts` names earlier runs whose weights the network, or parts of it, begin with.
     The test clips are looked at once, after the last epoch; epochs are chosen by validation clips alone.
     An interrupted run keeps every finished epoch. With `resume` it goes on from there, on as many threads as
     it was started with; a complete run is left as it is.
@@ -53,17 +56,17 @@ def train_run(
     rows = split_rows(dataset, split)
     with run.locked():
         if resume and run.exists:
-            info = _checked_resume(run, recipe, dataset, rows, teacher)
+            info = _checked_resume(run, recipe, dataset, rows, teacher, starts)
             if info.state == "complete":
                 progress.note(f"{out}: complete already, nothing to resume")
                 return run
             run.set_state("running")
         else:
-            info = _new_info(recipe, dataset, split, teacher)
+            info = _new_info(recipe, dataset, split, teacher, starts)
             run.create(info, recipe, rows)
         try:
             with cpu_threads(info.threads):
-                _train(run, recipe, dataset, split, teacher, progress, cache)
+                _train(run, recipe, dataset, split, teacher, progress, cache, starts)
         except KeyboardInterrupt:
             run.set_state("interrupted")
             raise
@@ -81,11 +84,13 @@ def _train(
     teacher: Path | None,
     progress: Progress,
     cache: Path | None,
+    starts: Sequence[Start],
 ) -> None:
     """The run's one phase, then its evaluation."""
     training = clip_arrays(dataset, split.train, recipe, cache)
     validation = clip_arrays(dataset, split.validation, recipe, cache) if split.validation else None
     network = fresh_network(recipe, len(dataset.labels), training)
+    start_from(network, starts)
     fit(
         network,
         training,
@@ -205,7 +210,7 @@ def cpu_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _new_info(recipe: Recipe, dataset: Dataset, split: Split, teacher: Path | None) -> RunInfo:
+def _new_info(recipe: Recipe, dataset: Dataset, split: Split, teacher: Path | None, starts: Sequence[Start]) -> RunInfo:
     return RunInfo(
         kind="train",
         recipe_hash=recipe.digest,
@@ -213,12 +218,24 @@ def _new_info(recipe: Recipe, dataset: Dataset, split: Split, teacher: Path | No
         seeds=(recipe.train.seed,),
         threads=recipe.train.threads or torch.get_num_threads(),
         teacher=str(teacher) if teacher else None,
-        data={"name": dataset.name, "split": split.rule},
+        data={"name": dataset.name, "split": split.rule, **_start_words(starts)},
         versions=installed_versions(),
     )
 
 
-def _checked_resume(run: Run, recipe: Recipe, dataset: Dataset, rows: list[SplitRow], teacher: Path | None) -> RunInfo:
+def _start_words(starts: Sequence[Start]) -> dict[str, str | int | None]:
+    """What `run.json` says of weights to start from; nothing where there are none."""
+    return {"init": ", ".join(map(str, starts))} if starts else {}
+
+
+def _checked_resume(
+    run: Run,
+    recipe: Recipe,
+    dataset: Dataset,
+    rows: list[SplitRow],
+    teacher: Path | None,
+    starts: Sequence[Start],
+) -> RunInfo:
     """What the run to be resumed says of itself, if it is the run that was asked for."""
     info = run.info()
     if recipe.digest != run.recipe().digest:
@@ -227,4 +244,6 @@ def _checked_resume(run: Run, recipe: Recipe, dataset: Dataset, rows: list[Split
         raise UsageError("--resume", "the run was started on other clips", run.split_file)
     if info.teacher != (str(teacher) if teacher else None):
         raise UsageError("--resume", f"the run was started with teacher {info.teacher}", run.path)
+    if info.data.get("init") != _start_words(starts).get("init"):
+        raise UsageError("--resume", f"the run was started with --init {info.data.get('init')}", run.path)
     return info
