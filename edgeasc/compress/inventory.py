@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from edgeasc.compress.fold import fold_network
-from edgeasc.compress.prune import prunable
+from edgeasc.compress.prune import deployed_modules, prunable
 from edgeasc.compress.sequence_steps import PReluStep
 from edgeasc.compress.solve import Costs
 from edgeasc.compress.steps import ConvStep
@@ -58,7 +58,8 @@ def costs_of(network: nn.Module, rule: str, form: Form) -> Costs:
         fixed = BIAS_BYTES * biases + FLOAT_BYTES * floats + taps + filters + slopes + added
         return Costs(rule, total, len(weights), fixed, name, offsets=offsets, offset_bytes=BIAS_BYTES)
     if rule == "qti-report":
-        others = sum(parameter.numel() for parameter in network.parameters()) - total
+        modules = [module for _, module in deployed_modules(network)]
+        others = sum(p.numel() for module in modules for p in module.parameters(recurse=False)) - total
         return Costs(rule, total, len(weights), 2 * others, f"{others:,} other parameters at 16 bits")
     raise UsageError("compress", f"cannot solve for rule {rule!r}; choose one of {', '.join(RULES)}")
 
@@ -78,7 +79,7 @@ def inventory(network: nn.Module, graph: IntegerGraph) -> dict[str, Any]:
     """
     rounded = {node.name: node.weight for node in graph.convs()}
     rows = []
-    for name, module in network.named_modules():
+    for name, module in deployed_modules(network):
         for key, parameter in module.named_parameters(recurse=False):
             kind = _kind(module, key)
             kept = int((parameter != 0).sum()) if kind == "conv" else parameter.numel()

@@ -36,6 +36,7 @@ def prune_network(
 
     Batch-norm statistics are measured anew after every epoch: those of the network before the last cut mislead.
     """
+    network.requires_grad_(True)  # what training held still adapts to the loss of its neighbours
     weights = prunable(network)
     total = sum(weight.numel() for weight in weights.values())
     if plan.keep >= total:

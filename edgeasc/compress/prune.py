@@ -6,6 +6,7 @@ convolution layers); the gradual schedule is the cubic one of Zhu and Gupta, "To
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -19,10 +20,16 @@ Scope = Literal["global", "layer"]
 def prunable(network: nn.Module) -> dict[str, nn.Parameter]:
     """The weights of all convolutions by layer name, in network order."""
     weights: dict[str, nn.Parameter] = {}
-    for name, layer in network.named_modules():
+    for name, layer in deployed_modules(network):
         if isinstance(layer, nn.Conv1d | nn.Conv2d) and isinstance(layer.weight, nn.Parameter):
             weights[name] = layer.weight
     return weights
+
+
+def deployed_modules(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every module with its path but those that the network's `IDLE` names: they have no part in the logits."""
+    idle: tuple[str, ...] = getattr(network, "IDLE", ())
+    return ((name, module) for name, module in network.named_modules() if not name.startswith(idle))
 
 
 def ramped_keep(keep: int, total: int, epoch: int, epochs: int) -> int:

@@ -24,6 +24,8 @@ class LateFusion(nn.Module):
             dropout acts and batch norms follow their inputs, as in the published code.
     """
 
+    IDLE = ("first.head.classifier", "second.head.classifier")  # of no use to the logits, and so not deployed
+
     def __init__(self, first: PannsNetwork, second: PannsNetwork, num_classes: int, free: bool) -> None:
         super().__init__()
         self.first, self.second = first, second

@@ -28,7 +28,7 @@ from edgeasc.graph.reference import Reference
 from edgeasc.nn.registry import create_model
 from edgeasc.runtime.native_c import build_host
 
-NAMES = ("cnn6", "cnn10", "mobilenet-v1", "resnet22", "wideresnet28-2", "bcresnet-8")
+NAMES = ("cnn6", "cnn10", "mobilenet-v1", "resnet22", "wideresnet28-2", "cnn10-resnet22", "bcresnet-8")
 SHAPE = (1, 1, 64, 64)
 
 
