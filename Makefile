@@ -12,7 +12,7 @@ LATER := 3.12 3.13
 BASE_TESTS := tests/test_*.py tests/audit tests/cli tests/export tests/graph tests/runtime
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo firmware-demo test check gate base clean
+.PHONY: demo firmware-demo test check gate zoo base clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PRECIOUS: .venv-base-%/ready
@@ -35,6 +35,10 @@ check: .venv/ready
 # The limits of this repository's own models (edgeasc.toml, edgeasc.baseline.json).
 gate: .venv/ready
 	.venv/bin/edgeasc check
+
+# The table of models/README.md, from the newest result of benchmarks/zoo.py.
+zoo: .venv/ready
+	.venv/bin/python benchmarks/zoo_table.py
 
 # The base extras alone, installed from a built wheel, on every later interpreter that is here.
 base: $(LATER:%=base-%)

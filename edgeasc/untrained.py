@@ -115,6 +115,15 @@ def audit_recipe(
     return UntrainedAudit(recipe, AuditReport((model,)), plans)
 
 
+def write_untrained(recipe: Recipe, classes: int, folder: Path) -> Path:
+    """`model.tflite` and `inventory.json` of the recipe's network, with seeded weights, in `folder`; returns it.
+
+    Raises:
+        BadInput: a layer that has no 8-bit form. MissingDependency: torch is not installed.
+    """
+    return _write_tflite(_network(recipe, classes), recipe, classes, folder)
+
+
 def _network(recipe: Recipe, classes: int) -> Any:
     """The recipe's network with weights that are not zero: counts of an initial network would depend on luck."""
     import torch

@@ -10,8 +10,9 @@ import pytest
 from edgeasc.cli import main
 from edgeasc.compress.solve import solve_budget
 from edgeasc.errors import UsageError
+from edgeasc.files import sha256
 from edgeasc.recipes import load_recipe
-from edgeasc.untrained import UntrainedAudit, audit_recipe
+from edgeasc.untrained import UntrainedAudit, audit_recipe, write_untrained
 
 torch = pytest.importorskip("torch", reason="torch: not installed; pip install 'edgeasc[train]'")
 SMALL = ("features.n_mels=32", "data.clip_seconds=0.5")  # the same weights, less to infer
@@ -31,6 +32,11 @@ def test_all_weights_and_biases_of_the_network_are_counted() -> None:
     found = built().report.models[0].rules[0]
     assert (weights, offsets) == (6215, 925)
     assert found.bytes == weights + 4 * offsets
+
+
+def test_the_written_network_is_the_one_that_is_audited(tmp_path: Path) -> None:
+    path = write_untrained(load_recipe("scenes-demo", SMALL), 10, tmp_path) / "model.tflite"
+    assert sha256(path.read_bytes()) == built().report.models[0].sha256
 
 
 def test_the_dense_network_costs_what_the_solver_takes_it_to_cost() -> None:
