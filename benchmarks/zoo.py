@@ -83,7 +83,7 @@ ZOO = {
     "wideresnet28-2": Member("wideresnet28-2", short=PANNS),
     "resnet22": Member("resnet22", short=PANNS),
     "cnn14": Member("cnn10", ('model.name="cnn14"',), PANNS),
-    "cnn10-resnet22": Member("cnn10", ('model.name="cnn10-resnet22"', "model.options.free=true"), PANNS),
+    "cnn10-resnet22": Member("cnn10-resnet22", ("model.options.free=true",), PANNS),
     "eat-s-aa": Member("eat-s-aa", short=EAT, epochs=5),
     "eat-s-gmme": Member("eat-s-gmme", short=EAT, epochs=5),
 }
