@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-import sequence_toys
 import tflite
 import torch
 from graph_builder import bcresnet, clips
@@ -43,6 +42,8 @@ def test_the_converters_file_computes_our_integers(form: Form) -> None:
 @needs_tensorflow
 @pytest.mark.slow
 def test_the_converters_file_computes_our_integers_of_a_waveform() -> None:
+    import sequence_toys  # which needs torch
+
     graph = sequence_toys.frozen("odd sizes")
     inputs, theirs = sequence_toys.clips(graph, 8), tensorflow_tflite_bytes(graph)
     ours = reference.run(graph, inputs)[graph.output]

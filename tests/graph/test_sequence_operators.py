@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 import pytest
-import torch
 from judges import builtin_ref, litert, tflm
 from one_op import every_value, graph_of, random_int8, random_scale, random_zero_point, tensor
 
@@ -76,6 +75,8 @@ def test_slopes_equal_both_runtimes_over_all_inputs(make, seed: int) -> None:
 
 @pytest.mark.parametrize(("make", "seed"), RECTIFIERS[::4])
 def test_slopes_are_within_one_step_of_the_real_function(make, seed: int) -> None:
+    import torch
+
     graph = make(seed, "island")
     node, (source, output) = graph.nodes[0], (graph["x"], graph["y"])
     real = torch.from_numpy((EVERY.astype(np.float64) - source.zero_point) * float(source.scale))
@@ -99,6 +100,8 @@ def test_slopes_are_near_in_litert(seed: int) -> None:
 
 @pytest.mark.parametrize("form", ["int8", "island"])
 def test_slopes_on_torch_tensors_are_those_on_numpy_arrays(form: Form) -> None:
+    import torch
+
     graph = random_prelu(5, form)
     node = graph.nodes[0]
     assert isinstance(node, PRelu)
@@ -136,6 +139,8 @@ def test_moved_values_equal_those_of_every_runtime(name: str) -> None:
 
 @pytest.mark.parametrize("name", MOVES)
 def test_moved_values_on_torch_tensors_are_those_on_numpy_arrays(name: str) -> None:
+    import torch
+
     _, values = random_move(name)
     moved = move(torch.from_numpy(values), MOVES[name])
     np.testing.assert_array_equal(moved.numpy(), move(values, MOVES[name]))
