@@ -48,7 +48,7 @@ from edgeasc.nn.layers import (
     TimeMean,
     trace,
 )
-from edgeasc.nn.sequence import BlurPool
+from edgeasc.nn.sequence import BlurPool, Regroup
 
 Sides = tuple[int, int, int, int]  # frequency before, time before, frequency after, time after
 INPUT = "input"
@@ -96,6 +96,9 @@ class _Folder:
             raise BadInput("compress", f"{what} reads zeros put around its input; only a convolution has its own")
         if isinstance(module, nn.Dropout | nn.Dropout2d | nn.Identity):
             self.where[node] = inputs[0]
+            return
+        if isinstance(module, Regroup) and self.only_reader(node, Regroup) is not None:
+            self.where[node] = inputs[0]  # the next one decides
             return
         if type(module) in SEQUENCE_STEPS:
             self.emit(node, SEQUENCE_STEPS[type(module)](name, inputs, module))

@@ -29,7 +29,7 @@ from edgeasc.graph.model import IntegerGraph
 from edgeasc.graph.onnx_read import read_onnx
 from edgeasc.graph.onnx_write import onnx_bytes
 from edgeasc.graph.reference import Reference
-from edgeasc.nn.sequence import Multiply
+from edgeasc.nn.sequence import Multiply, Regroup
 from edgeasc.runtime.native_c import build_host
 
 
@@ -175,6 +175,12 @@ def test_layers_without_a_quantised_form_are_named(layer: nn.Module, said: str) 
     network = layer if isinstance(layer, nn.Sequential) else nn.Sequential(OrderedDict({"layer": layer}))
     with pytest.raises(BadInput, match=said.replace("''", "'layer'")):
         fold_network(network, "int8")
+
+
+def test_of_two_regroupings_in_a_row_the_last_is_left() -> None:
+    steps = fold_network(nn.Sequential(Regroup(0), Regroup(1), Regroup(6), nn.LeakyReLU(0.1)), "int8")
+    assert [(step.name, step.inputs) for step in steps] == [("2", ("input",)), ("3", ("2",))]
+    assert steps[0](torch.zeros(1, 2, 9, 5)).shape == (1, 6, 3, 5)
 
 
 def test_a_tensor_times_itself_has_both_operands() -> None:

@@ -8,7 +8,9 @@ from edgeasc.errors import BadInput
 from edgeasc.export.tflite.operators import Emitter, nhwc_shape
 from edgeasc.graph.model import LeakyRelu, Moved, Pad, PRelu, Regroup, Slice
 
+Way = tuple[str, tuple[int, ...]]  # operator, and its order of axes or its shape
 REFLECT = 0
+VERSION = {"TRANSPOSE": 2, "RESHAPE": 1}
 
 
 def _begin(node: Moved, emitter: Emitter) -> int:
@@ -39,30 +41,35 @@ def lower_slice(node: Slice, emitter: Emitter) -> None:
 
 
 def lower_regroup(node: Regroup, emitter: Emitter) -> None:
-    """TRANSPOSE to channels before frequencies, RESHAPE, and back; one TRANSPOSE where one side has but one of them."""
+    """TRANSPOSE to channels before frequencies, RESHAPE, and back; without those that move nothing.
+
+    NHWC is (1, F, T, C). With one channel that is planar already, with one frequency channels come last anyhow.
+    """
     index = _begin(node, emitter)
     source, output = emitter.graph[node.inputs[0]], emitter.graph[node.output]
     _, channels, frequencies, frames = source.shape
-    if {channels, frequencies} & {1} and {node.channels, output.shape[2]} & {1}:
-        keep = channels == node.channels
-        if keep:
-            shape = emitter.constant(f"{node.name}/shape", np.array(nhwc_shape(output.shape), np.int32))
-            result = emitter.output(node.output, node.name)
-            emitter.operator("RESHAPE", 1, [index, shape], result, "ReshapeOptions")
-            return
-        _transpose(node, emitter, index, (0, 3, 2, 1), emitter.output(node.output, node.name), "turn")
-        return
-    turned = emitter.quantised(f"{node.name}/turned", (1, frames, channels, frequencies), source)
-    _transpose(node, emitter, index, (0, 2, 3, 1), turned, "turn")
-    sides = np.array([1, frames, *output.shape[1:3]], np.int32)
-    shared = emitter.quantised(f"{node.name}/shared", tuple(int(side) for side in sides), source)
-    emitter.operator("RESHAPE", 1, [turned, emitter.constant(f"{node.name}/shape", sides)], shared, "ReshapeOptions")
-    _transpose(node, emitter, shared, (0, 3, 1, 2), emitter.output(node.output, node.name), "back")
-
-
-def _transpose(node: Regroup, emitter: Emitter, index: int, axes: tuple[int, ...], result: int, part: str) -> None:
-    order = emitter.constant(f"{node.name}/{part}", np.array(axes, np.int32))
-    emitter.operator("TRANSPOSE", 2, [index, order], result, "TransposeOptions")
+    fresh, rows = node.channels, output.shape[2]
+    last = nhwc_shape(output.shape)
+    if fresh == channels:
+        ways: list[Way] = [("RESHAPE", last)]
+    elif {channels, frequencies} & {1} and {fresh, rows} & {1}:
+        ways = [("TRANSPOSE", (0, 3, 2, 1))]
+    elif fresh == 1:
+        ways = [("TRANSPOSE", (0, 3, 1, 2)), ("RESHAPE", last)]
+    elif channels == 1:
+        ways = [("RESHAPE", (1, fresh, rows, frames)), ("TRANSPOSE", (0, 2, 3, 1))]
+    elif rows == 1:
+        ways = [("TRANSPOSE", (0, 2, 3, 1)), ("RESHAPE", last)]
+    elif frequencies == 1:
+        ways = [("RESHAPE", (1, frames, fresh, rows)), ("TRANSPOSE", (0, 3, 1, 2))]
+    else:
+        ways = [("TRANSPOSE", (0, 2, 3, 1)), ("RESHAPE", (1, frames, fresh, rows)), ("TRANSPOSE", (0, 3, 1, 2))]
+    for number, (code, numbers) in enumerate(ways, 1):
+        shape = numbers if code == "RESHAPE" else tuple(emitter.shape(index)[axis] for axis in numbers)
+        part = f"{node.name}/{number}"
+        end = emitter.output(node.output, node.name) if number == len(ways) else emitter.quantised(part, shape, source)
+        how = emitter.constant(f"{part}/{'shape' if code == 'RESHAPE' else 'order'}", np.array(numbers, np.int32))
+        index = emitter.operator(code, VERSION[code], [index, how], end, f"{code.capitalize()}Options")
 
 
 def lower_leaky_relu(node: LeakyRelu, emitter: Emitter) -> None:
