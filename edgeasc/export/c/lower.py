@@ -46,6 +46,7 @@ from edgeasc.graph.model import (
     Silu,
     Slice,
     Sub,
+    ZeroPad,
 )
 from edgeasc.graph.shapes import check_window
 
@@ -411,6 +412,7 @@ lower_node.register(Pad, sequence_calls.pad)
 lower_node.register(PRelu, sequence_calls.prelu)
 lower_node.register(Regroup, sequence_calls.regroup)
 lower_node.register(Slice, sequence_calls.cut)
+lower_node.register(ZeroPad, sequence_calls.zero_pad)
 
 
 @lower_node.register

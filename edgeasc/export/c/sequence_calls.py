@@ -11,13 +11,22 @@ from edgeasc.export.c.extent import shape3
 from edgeasc.export.c.program import Array, Step
 from edgeasc.graph.kernels import rectify
 from edgeasc.graph.kernels.arrays import INT8_MIN
-from edgeasc.graph.model import IntegerGraph, Node, Pad, PRelu, Regroup, Slice
+from edgeasc.graph.model import IntegerGraph, Node, Pad, PRelu, Regroup, Slice, ZeroPad
 
 
 def pad(node: Pad, graph: IntegerGraph, name: str) -> Step:
     """Mirrored frames."""
     c, f, t = shape3(graph[node.inputs[0]])
     return _step(node, "mirror", "ea_mirror", f"@0, {c * f}, {t}, {node.before}, {node.after}, @out")
+
+
+def zero_pad(node: ZeroPad, graph: IntegerGraph, name: str) -> Step:
+    """Zeros around every row."""
+    source = graph[node.inputs[0]]
+    c, f, t = shape3(source)
+    before, after = node.padding
+    call = f"@0, {c * f}, {t}, {before}, {after}, {source.zero_point}, @out"
+    return _step(node, "zero_pad", "ea_zero_pad", call)
 
 
 def cut(node: Slice, graph: IntegerGraph, name: str) -> Step:

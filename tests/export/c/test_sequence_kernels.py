@@ -5,7 +5,7 @@ import pytest
 from one_op import every_value, graph_of, random_int8, tensor
 
 from edgeasc.export.c.bundle import bundle
-from edgeasc.graph.model import IntegerGraph, LeakyRelu, Pad, PRelu, Regroup, Slice
+from edgeasc.graph.model import Add, Gelu, IntegerGraph, LeakyRelu, Pad, PRelu, Regroup, Slice, ZeroPad
 from edgeasc.graph.reference import run
 from edgeasc.graph.shapes import output_shape
 
@@ -14,6 +14,7 @@ SHAPE = (4, 6, 9)
 MOVES = {
     "pad": Pad("op", ("x",), "y", before=3, after=2),
     "pad by all but one": Pad("op", ("x",), "y", before=8, after=8),
+    "zeros": ZeroPad("op", ("x",), "y", padding=(2, 1)),
     "last channels": Slice("op", ("x",), "y", axis="C", start=1, stop=4),
     "first token": Slice("op", ("x",), "y", axis="T", start=0, stop=1),
     "later frames": Slice("op", ("x",), "y", axis="T", start=1, stop=8),
@@ -40,6 +41,15 @@ def test_prelu_equals_the_reference_over_all_inputs(compiled, form, slopes, scal
     graph = graph_of(node, tensor("x", shape, 0.05, -9), tensor("y", shape, scale, 11), form=form)
     values = np.concatenate([every_value(shape[1:]), every_value(shape[1:])[..., ::-1]])
     assert np.array_equal(compiled(graph, values), run(graph, values)["y"].reshape(2, -1))
+
+
+def test_gelu_is_a_table(compiled):
+    shape = (1, 1, 16, 16)
+    graph = graph_of(
+        Gelu("op", ("x",), "y"), tensor("x", shape, 0.03, -9), tensor("y", shape, 0.02, -100), form="island"
+    )
+    values = every_value(shape[1:])
+    assert np.array_equal(compiled(graph, values), run(graph, values)["y"].reshape(1, -1))
 
 
 @pytest.mark.parametrize("form", ["int8", "island"])
@@ -77,8 +87,6 @@ def test_regrouping_what_is_read_later_moves_it(compiled):
         PRelu("f", ("c",), "f", slope=np.array([64], np.int8), slope_scale=np.float32(0.01)),
     )
     nodes = (*graph.nodes, LeakyRelu("g", ("e",), "g", slope=0.0))
-    from edgeasc.graph.model import Add
-
     nodes = (*nodes, Add("sum", ("f", "g"), "sum"))
     tensors = graph.tensors | {name: tensor(name, (1, 1, 6, 9), 0.05, 7) for name in ("g", "sum")}
     graph = IntegerGraph("int8", "x", "sum", tensors, nodes)

@@ -318,6 +318,10 @@ void ea_max_pool(const int8_t *input, ea_shape in, ea_window window, int8_t *out
 /* Frames before and after every row, fewer than it has, mirrored at its first and at its last one. */
 void ea_mirror(const int8_t *input, int32_t rows, int32_t frames, int32_t before, int32_t after, int8_t *output);
 
+/* The zero point before and after every row. */
+void ea_zero_pad(const int8_t *input, int32_t rows, int32_t frames, int32_t before, int32_t after, int8_t zero,
+                 int8_t *output);
+
 /* `above` for what is above the zero point, `below` for what is below it, times the channel's slope; slopes lie
  * `slope_step` apart. May work in place. */
 void ea_prelu(const int8_t *input, int32_t zero_point, const int8_t *slopes, int slope_step, ea_scale above,
