@@ -20,7 +20,7 @@ from edgeasc.compress.prune import magnitude_masks, prunable, ramped_keep
 from edgeasc.compress.quantnet import QuantNet
 from edgeasc.compress.solve import Plan
 from edgeasc.errors import BadInput, UsageError
-from edgeasc.nn.sequence import Attention, ChannelNorm, ClassToken
+from edgeasc.nn.sequence import SEQUENCE_LEAVES
 from edgeasc.specs import Recipe
 from edgeasc.train.batches import ClipArrays
 from edgeasc.train.checkpoint import Checkpoint
@@ -32,6 +32,7 @@ from edgeasc.train.weights import write_tensors
 
 EXACT = "exact"  # the phase after NNCF's
 CALIBRATION_BATCHES = 8
+BEYOND = (*SEQUENCE_LEAVES, nn.PReLU, nn.LeakyReLU, nn.ReflectionPad2d)  # layers without a placement
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Nncf:
         cuts too many, the largest ones come back. While the sparsity grows, weights may come back too: behind NNCF's
         masks they stay dense.
         """
-        _refuse_transformers(network)
+        _refuse_sequences(network)
         total = sum(weight.numel() for weight in prunable(network).values())
         if plan.keep >= total:
             return
@@ -204,14 +205,14 @@ def quantized_by_nncf(net: QuantNet, batches: list[Tensor]) -> tuple[FoldedNetwo
     return hooked, placement
 
 
-def _refuse_transformers(network: nn.Module) -> None:
-    """NNCF puts quantisers inside islands that it takes for products of its own.
+def _refuse_sequences(network: nn.Module) -> None:
+    """NNCF puts quantisers inside islands that it takes for products of its own, and hands back no slopes.
 
     Raises:
-        UsageError: a network with attention, layer norm or a class token, by layer.
+        UsageError: a network with layers on sequences, such as attention or a GMME pool, by layer.
     """
     for name, layer in network.named_modules():
-        if isinstance(layer, Attention | ChannelNorm | ClassToken):
+        if isinstance(layer, BEYOND):
             why = f"nncf has no placement for layer {name!r} ({type(layer).__name__}); use --engine native"
             raise UsageError("--engine", why)
 

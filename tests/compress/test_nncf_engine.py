@@ -20,7 +20,7 @@ from tones import recipe, tones
 from transformer_toys import Transformer
 
 from edgeasc.compress.engine import find_engine
-from edgeasc.compress.nncf_engine import _Masked, _refuse_transformers, quantized_by_nncf, ratio_for
+from edgeasc.compress.nncf_engine import _Masked, _refuse_sequences, quantized_by_nncf, ratio_for
 from edgeasc.compress.nncf_grids import FoldedNetwork, Placement, hand_over, int8_grid, placement_of
 from edgeasc.compress.nncf_library import load_nncf
 from edgeasc.compress.prune import prunable
@@ -29,6 +29,7 @@ from edgeasc.compress.run import Request, compress_run
 from edgeasc.compress.steps import SiluStep
 from edgeasc.errors import BadInput, MissingDependency, UsageError
 from edgeasc.graph.model import Form
+from edgeasc.nn.registry import create_model
 from edgeasc.runs import Run
 from edgeasc.train.progress import Progress
 from edgeasc.train.run import train_run
@@ -296,4 +297,9 @@ def test_without_exact_epochs_the_run_still_holds_our_network(trained: Path, tmp
 
 def test_a_transformer_is_refused_by_its_first_layer() -> None:
     with pytest.raises(UsageError, match=r"'token' \(ClassToken\); use --engine native"):
-        _refuse_transformers(Transformer())
+        _refuse_sequences(Transformer())
+
+
+def test_a_gmme_pool_is_refused_before_any_training() -> None:
+    with pytest.raises(UsageError, match=r"\(Regroup\); use --engine native"):
+        _refuse_sequences(create_model("cnn6", 3, n_mels=8, width=0.0625, pool="gmme"))
