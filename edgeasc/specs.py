@@ -333,6 +333,9 @@ class Recipe(Spec):
     def _waves_where_there_are_some(self) -> Recipe:
         if self.wave_augment is not None and getattr(self.features, "kind", None) != "waveform":
             raise ValueError("wave_augment: needs a network on waveforms (features.kind = 'waveform')")
+        if self.wave_augment is not None and self.wave_augment.mixes and self.train.loss == "cross-entropy":
+            why = "a mixed clip has two labels, which cross-entropy cannot learn"
+            raise ValueError(f"wave_augment.mixes: {why}; set train.loss = 'bce-when-mixed', or no mixes")
         return self
 
     @model_validator(mode="after")

@@ -138,7 +138,7 @@ def test_a_teacher_with_other_ears_cannot_follow_waveform_augmentation(tmp_path)
     teacher = train_run(recipe(train={"epochs": 1}), *tones(), tmp_path / "mels")
     document = recipe().model_dump(mode="json")
     document |= {"model": {"name": "eat-s-gmme", "options": EAT}, "features": {**WAVES, "sample_rate": 8_000}}
-    student = type(recipe()).model_validate(document | {"wave_augment": {}})
+    student = type(recipe()).model_validate(document | {"wave_augment": {"mixes": []}})
     with pytest.raises(UsageError, match=r"cannot follow \[wave_augment\]"):
         train_run(student, *tones(), tmp_path / "student", teacher=teacher.path)
     assert Run(tmp_path / "student").info().state == "running"

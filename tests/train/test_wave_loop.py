@@ -74,6 +74,13 @@ def test_a_recipe_without_waveforms_refuses_the_section():
         Recipe.model_validate({"model": {"name": "cnn10"}, "wave_augment": {}})
 
 
+def test_two_labels_are_refused_where_the_loss_takes_one():
+    document = {"model": {"name": "eat-s-gmme"}, "features": WAVEFORM, "wave_augment": {}}
+    with pytest.raises(ValueError, match="bce-when-mixed"):
+        Recipe.model_validate(document)
+    Recipe.model_validate(document | {"wave_augment": {"mixes": []}})
+
+
 def test_gain_that_runs_backwards_is_refused():
     with pytest.raises(ValueError, match="gain runs from 2 to 1"):
         WaveAugmentSpec(gain=(2.0, 1.0))
