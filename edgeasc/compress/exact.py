@@ -6,6 +6,7 @@ Convolutions sum integers in float32, which is exact while no partial sum reache
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,13 +29,38 @@ def convolve(node: graph.Conv, tensors: Tensors, form: Form, values: Tensor) -> 
     """int64 output integers of a convolution on int64 input integers `[B, C, F, T]`."""
     source, output = tensors[node.inputs[0]], tensors[node.output]
     parameters = conv.conv_parameters(node, source, output, form)
+    return torch.as_tensor(conv.requantize_conv(_sums(node, values - source.zero_point).long(), parameters))
+
+
+def convolve_once(node: graph.Conv, tensors: Tensors, x: Tensor) -> Tensor:
+    """Real outputs on their grid for reals `x` on theirs: sums of integers, then one product in float32.
+
+    So multiply ONNX Runtime and LiteRT. A float convolution would leave what lies near a tie to its order of summing,
+    and a deep network makes differences of whole logits of a few such steps.
+    """
+    source, output = tensors[node.inputs[0]], tensors[node.output]
+    sums = _sums(node, torch.round(x / float(source.scale)))
+    height = sums.shape[2] // node.bands
+
+    def per_channel(values: NDArray[Any]) -> Tensor:
+        rows = np.repeat(values.T, height, axis=1)[None, :, :, None]  # [1, C, F, 1]
+        return torch.from_numpy(np.ascontiguousarray(rows)).to(x.device)
+
+    whole = sums.double() * per_channel(node.sign) + per_channel(node.bias)
+    factor = (source.scale * node.scale / output.scale).astype(np.float32)
+    steps = torch.round(whole.float() * per_channel(factor))
+    low = 0 if node.activation == "relu" else -128 - output.zero_point
+    return steps.clamp(max(low, -128 - output.zero_point), 127 - output.zero_point) * float(output.scale)
+
+
+def _sums(node: graph.Conv, centred: Tensor) -> Tensor:
+    """Sums of weights times whole numbers of at most 255, exact in the float type they come in."""
     largest = int(np.abs(node.weight.astype(np.int64)).sum(axis=(1, 2, 3)).max(initial=0)) * 255
     kind = torch.float32 if largest < LARGEST_EXACT else torch.float64
     before_f, before_t, after_f, after_t = node.padding
-    centred = F.pad((values - source.zero_point).to(kind), (before_t, after_t, before_f, after_f))
-    weight = torch.from_numpy(node.weight).to(values.device, kind)
-    sums = F.conv2d(centred, weight, None, node.stride, 0, node.dilation, node.groups)
-    return torch.as_tensor(conv.requantize_conv(sums.long(), parameters))
+    padded = F.pad(centred.to(kind), (before_t, after_t, before_f, after_f))
+    weight = torch.from_numpy(node.weight).to(centred.device, kind)
+    return F.conv2d(padded, weight, None, node.stride, 0, node.dilation, node.groups)
 
 
 def kernel_of(node: Node, tensors: Tensors, form: Form) -> Kernel:

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from edgeasc.compress.exact import ExactKernels
 from edgeasc.compress.fold import INPUT, fold_network
 from edgeasc.compress.prune import offset_masks
-from edgeasc.compress.sequence_steps import PReluStep
+from edgeasc.compress.sequence_steps import LeakyReluStep, PReluStep
 from edgeasc.compress.steps import AvgPoolStep, Constant, ConvStep, LogisticStep, RsqrtStep, Step, straight_through
 from edgeasc.graph.kernels.conv import conv_parameters
+from edgeasc.graph.kernels.rectify import portable_slope_scale
 from edgeasc.graph.kernels.unary import portable_rsqrt_scale
 from edgeasc.graph.model import Form, IntegerGraph, Node, QTensor
 from edgeasc.graph.shapes import output_shape
@@ -157,9 +158,14 @@ class QuantNet(nn.Module):
                 scales[at], zero_points[at] = float(step.scale), 0
             elif isinstance(step, LogisticStep):
                 scales[at], zero_points[at] = LOGISTIC_GRID
+            elif isinstance(step, LeakyReluStep):
+                before = self.index[step.inputs[0]]
+                source = QTensor(step.inputs[0], (1,), np.float32(scales[before]), int(zero_points[before]))
+                scales[at] = float(portable_slope_scale(source, float(scales[at]), step.slope))
+                zero_points[at] = torch.round(-128 - lows[at] / scales[at]).clamp(-128, 127).int()
             elif step.grid == "input":
-                source = self.index[step.inputs[0]]
-                scales[at], zero_points[at] = scales[source], zero_points[source]
+                before = self.index[step.inputs[0]]
+                scales[at], zero_points[at] = scales[before], zero_points[before]
         self.scales.copy_(scales)
         self.zero_points.copy_(zero_points)
         self._agree_on_rsqrt()

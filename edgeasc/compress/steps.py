@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeasc.compress.exact import convolve_once
 from edgeasc.compress.ranges import LINEAR, OCTAVES, Error, absolute, best_range, of_mean, relative
 from edgeasc.graph import model as graph
 from edgeasc.graph.bands import band_scales, snap_bias
@@ -164,8 +165,13 @@ class ConvStep(Step):
         return F.relu(y) if self.relu else y
 
     def fake(self, x: Tensor, tensors: Tensors) -> Tensor:
-        """The layer with weights and offsets on their integer grids; gradients go straight through."""
+        """The layer with weights and offsets on their integer grids; gradients go straight through.
+
+        Without gradients its sums are those of integers, whose roundings no order of summing decides.
+        """
         frozen = self.node(tensors)
+        if not torch.is_grad_enabled():
+            return convolve_once(frozen, tensors, x)
         scale = self.weight_scale(tensors)
         on_grid = torch.from_numpy(frozen.weight * scale[:, None, None, None]).to(self.weight)
         weight = straight_through(self.weight * self.mask, on_grid)

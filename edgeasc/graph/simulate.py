@@ -84,14 +84,18 @@ def real_output(node: Node, inputs: list[Int8], tensors: dict[str, QTensor]) -> 
         BadInput: no simulation knows this operator.
     """
     if isinstance(node, Conv):
-        return _conv(node, inputs[0], tensors[node.inputs[0]])
+        return _conv(node, inputs[0], tensors[node.inputs[0]], tensors.get(node.output))
     if isinstance(node, AvgPool):
         return _avg_pool(node, inputs[0], tensors[node.inputs[0]])
     reals = [dequantise(values, tensors[name]) for values, name in zip(inputs, node.inputs, strict=True)]
     return _simulate(node, *reals)
 
 
-def _conv(node: Conv, values: Int8, source: QTensor) -> Real:
+def _conv(node: Conv, values: Int8, source: QTensor, output: QTensor | None) -> Real:
+    """Sums of integers, times their grid; where the output's grid is known, in its steps and in float32.
+
+    So multiply ONNX Runtime and LiteRT, and what they round near a tie has to be rounded alike.
+    """
     sums = accumulate(values, node, source.zero_point)
     batch, channels, frequencies, frames = sums.shape
     cut = sums.reshape(batch, channels, node.bands, frequencies // node.bands, frames)
@@ -99,8 +103,13 @@ def _conv(node: Conv, values: Int8, source: QTensor) -> Real:
     def per_band(part: NDArray[Any]) -> NDArray[np.float64]:
         return part.T.astype(np.float64).reshape(1, channels, node.bands, 1, 1)
 
-    grid = float(source.scale) * per_band(node.scale)
-    real = ((cut * per_band(node.sign) + per_band(node.bias)) * grid).reshape(sums.shape)
+    whole = cut * per_band(node.sign) + per_band(node.bias)
+    if output is None:
+        real = whole * float(source.scale) * per_band(node.scale)
+    else:
+        factor = per_band((source.scale * node.scale / output.scale).astype(np.float32)).astype(np.float32)
+        real = np.rint(whole.astype(np.float32) * factor).astype(np.float64) * float(output.scale)
+    real = real.reshape(sums.shape)
     return np.maximum(real, 0.0) if node.activation == "relu" else real
 
 

@@ -58,6 +58,8 @@ class OnnxRuntimeBackend:
         settings.inter_op_num_threads = 1
         settings.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         settings.log_severity_level = 3
+        # Else it computes most quantised layers of a file like ours in float: on x86 it wants uint8 activations.
+        settings.add_session_config_entry("session.qdqisint8allowed", "1")
         level = str(options.get("optimisation", "all"))
         settings.graph_optimization_level = getattr(
             onnxruntime.GraphOptimizationLevel, f"ORT_{'DISABLE' if level == 'disable' else 'ENABLE'}_{_level(level)}"

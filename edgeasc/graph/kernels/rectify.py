@@ -83,3 +83,25 @@ def _identity(source: QTensor, output: QTensor) -> np.float32:
 def _multiplier(real: np.float32) -> tuple[int, int]:
     multiplier, shift = quantize_multiplier(float(real))
     return int(multiplier), int(shift)
+
+
+def portable_slope_scale(source: QTensor, output: float, slope: float) -> np.float32:
+    """The output scale of a LEAKY_RELU, `output` or a few percent above, for which XNNPACK computes what others do.
+
+    XNNPACK multiplies by `source.scale / output` and by `slope * source.scale / output` in units of 1/256, rounded, and
+    rounds halves up. On an output scale of `256 / k * source.scale`, where k and slope * k are whole, nothing is lost;
+    with k odd the one product that is a half is that of the input 128 steps from zero, above it where the zero point
+    is negative and below it elsewhere. A hair's breadth more or less takes the others to XNNPACK's side of it.
+    """
+    most = int(float(source.scale) / output * XNNPACK_ONE)
+    if most < 1:
+        return np.float32(output)
+    least = max(1, int(most * (1.0 - SPARE)))
+    best = min(range(most, least - 1, -1), key=lambda k: (round(abs(slope * k - round(slope * k)), 3), k % 2 == 0))
+    aside = HAIR if source.zero_point >= 0 else -HAIR
+    return np.float32(float(source.scale) * XNNPACK_ONE / best * (1.0 + aside))
+
+
+XNNPACK_ONE = 256
+SPARE = 0.06  # of the range, that the output's steps may be coarser
+HAIR = 2.0**-16
