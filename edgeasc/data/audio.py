@@ -2,19 +2,22 @@
 
 A file is user input. Its header is looked at before a decoder is opened (the decoders of rare sub-formats have a
 record of overflows), and what was decoded is checked against what the header promised: a truncated recording
-that decodes without complaint would train on silence. WAV, FLAC and Ogg Vorbis are read.
+that decodes without complaint would train on silence. WAV, FLAC and Ogg Vorbis are read; WAV of four bits per sample
+by a decoder of our own (`adpcm`).
 """
 
 from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeasc.data.adpcm import IMA, MICROSOFT, decode_adpcm, read_coding
 from edgeasc.errors import BadInput, MissingDependency
 from edgeasc.files import read_bytes
 
@@ -45,7 +48,8 @@ def load_audio(path: Path, sample_rate: int) -> NDArray[np.float32]:
 def decode_audio(payload: bytes, path: Path, sample_rate: int) -> NDArray[np.float32]:
     """`load_audio` for a file whose bytes were read already; `path` is for messages."""
     _check_container(payload, path)
-    samples, rate = _decode(payload, path)
+    four_bits = _four_bits(payload, path)
+    samples, rate = four_bits if four_bits is not None else _decode(payload, path)
     if not np.isfinite(samples).all():
         raise BadInput("audio", "holds NaN or infinite samples", path)
     peak = float(np.abs(samples).max())
@@ -74,17 +78,35 @@ def _decode(payload: bytes, path: Path) -> tuple[NDArray[np.float32], int]:
         raise BadInput("audio", f"cannot be decoded ({' '.join(reason.split()).rstrip('.')})", path) from error
 
 
+def _four_bits(payload: bytes, path: Path) -> tuple[NDArray[np.float32], int] | None:
+    """Samples [n_samples, channels] and rate of a checked WAV file of four bits per sample; None for all others."""
+    if payload[8:12] != b"WAVE":
+        return None
+    chunks = {name: payload[start : start + size] for name, start, size in _chunks(payload)}
+    if struct.unpack_from("<H", chunks[b"fmt "])[0] not in (MICROSOFT, IMA):
+        return None
+    coding, data = read_coding(chunks[b"fmt "], path), chunks[b"data"]
+    _check_bounds(coding.channels, coding.rate, coding.frames(len(data)), path)
+    # Whole blocks, as libsndfile: the `fact` chunk could tell what fills up the last one, but writers get it wrong.
+    return decode_adpcm(data, coding, path), coding.rate
+
+
 def _check_header(stream: SoundFile, path: Path) -> None:
     """Refuse what no recording of a scene looks like, before memory is set aside for it."""
     if stream.subtype not in SUBTYPES:
         raise BadInput("audio", f"encoding {stream.subtype} is not read; convert to WAV, FLAC or Ogg Vorbis", path)
-    if not 1 <= stream.channels <= MAX_CHANNELS:
-        raise BadInput("audio", f"{stream.channels} channels; 1 to {MAX_CHANNELS} are read", path)
-    if not MIN_RATE <= stream.samplerate <= MAX_RATE:
-        raise BadInput("audio", f"sample rate {stream.samplerate} Hz; {MIN_RATE} to {MAX_RATE} Hz are read", path)
-    if stream.frames <= 0:
+    _check_bounds(stream.channels, stream.samplerate, stream.frames, path)
+
+
+def _check_bounds(channels: int, rate: int, frames: int, path: Path) -> None:
+    """Refuse a header out of bounds."""
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise BadInput("audio", f"{channels} channels; 1 to {MAX_CHANNELS} are read", path)
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise BadInput("audio", f"sample rate {rate} Hz; {MIN_RATE} to {MAX_RATE} Hz are read", path)
+    if frames <= 0:
         raise BadInput("audio", "holds no sample", path)
-    if stream.frames > MAX_SECONDS * stream.samplerate:
+    if frames > MAX_SECONDS * rate:
         raise BadInput("audio", f"longer than {MAX_SECONDS} s; cut it into clips", path)
 
 
@@ -119,26 +141,34 @@ def _check_container(payload: bytes, path: Path) -> None:
 
 
 def _check_wav(payload: bytes, path: Path) -> None:
-    """A `fmt ` chunk of plain PCM or float, and a `data` chunk that is all there."""
-    place, long_size, seen_format = 12, None, False
+    """A `fmt ` chunk of a coding that is read, and a `data` chunk that is all there."""
+    name, seen_format = b"", False
+    for name, body, size in _chunks(payload):
+        if name == b"fmt ":
+            seen_format = True
+            _check_wav_format(payload[body : body + size], path)
+        elif name == b"data" and size > len(payload) - body:
+            raise BadInput("audio", f"truncated: {len(payload) - body} of {size} bytes of sound", path)
+    if name != b"data":
+        raise BadInput("audio", "truncated or damaged: no data chunk", path)
+    if not seen_format:
+        raise BadInput("audio", "damaged: no format chunk before the data", path)
+
+
+def _chunks(payload: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place and size of the chunks of a WAV file, up to its `data`; what is left where its size is not known."""
+    place, long_size = 12, None
     while place + 8 <= len(payload):
         name, size = payload[place : place + 4], struct.unpack_from("<I", payload, place + 4)[0]
         body = place + 8
         if name == b"ds64" and size >= 16 and body + 16 <= len(payload):
             long_size = struct.unpack_from("<Q", payload, body + 8)[0]
-        elif name == b"fmt ":
-            seen_format = True
-            _check_wav_format(payload[body : body + size], path)
-        elif name == b"data":
-            declared = long_size if long_size is not None and size == _STREAMED else size
-            if declared != _STREAMED and declared > len(payload) - body:
-                raise BadInput("audio", f"truncated: {len(payload) - body} of {declared} bytes of sound", path)
-            break
+        if name == b"data" and size == _STREAMED:
+            size = len(payload) - body if long_size is None or long_size == _STREAMED else long_size
+        yield name, body, size
+        if name == b"data":
+            return
         place = body + size + size % 2  # chunks are padded to even lengths
-    else:
-        raise BadInput("audio", "truncated or damaged: no data chunk", path)
-    if not seen_format:
-        raise BadInput("audio", "damaged: no format chunk before the data", path)
 
 
 def _check_wav_format(chunk: bytes, path: Path) -> None:
@@ -148,7 +178,7 @@ def _check_wav_format(chunk: bytes, path: Path) -> None:
     tag = struct.unpack_from("<H", chunk, 0)[0]
     if tag == _WAV_EXTENSIBLE and len(chunk) >= 26:
         tag = struct.unpack_from("<H", chunk, 24)[0]
-    if tag not in (_WAV_PCM, _WAV_FLOAT):
+    if tag not in (_WAV_PCM, _WAV_FLOAT, MICROSOFT, IMA):
         raise BadInput("audio", f"WAV encoding 0x{tag:04x} is not read; convert to PCM", path)
 
 

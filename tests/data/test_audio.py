@@ -104,7 +104,7 @@ REFUSED = {
     "rate 2^31-1": (wav_header(rate=2**31 - 1), "rate|cannot be decoded"),
     "rate 500": (encoded(noise(), rate=500), "sample rate 500 Hz"),
     "a-law": (encoded(noise(), subtype="ALAW"), "0x0006"),
-    "ima adpcm": (encoded(noise(), subtype="IMA_ADPCM"), "0x0011"),
+    "gsm": (encoded(noise(), rate=8_000, subtype="GSM610"), "0x0031"),
     "short format chunk": (b"RIFF\x20\0\0\0WAVEfmt " + struct.pack("<I", 4) + b"\1\0\1\0", "a format chunk of 4 bytes"),
     "no format chunk": (b"RIFF\x20\0\0\0WAVEdata" + struct.pack("<I", 8) + b"\0" * 8, "no format chunk"),
 }
@@ -152,6 +152,8 @@ def test_an_unreadable_file_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 VICTIMS = {
     "wav": encoded(noise(600)),
+    "ima": encoded(noise(600), subtype="IMA_ADPCM"),
+    "microsoft": encoded(noise(600, channels=2), subtype="MS_ADPCM"),
     "flac": encoded(noise(600), container="FLAC"),
     "ogg": encoded(noise(6000), container="OGG"),
 }
