@@ -15,6 +15,7 @@ import struct
 import sys
 import tempfile
 import warnings
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,12 +73,12 @@ def stored_clips(
         raise BadInput("features", f"no clips asked for of {dataset.name}")
     spec = recipe.features
     folder = _writable(cache / spec.digest) if cache is not None else None
-    rows = [clip_features(dataset, clip, spec, folder) for clip in clips]
+    rows = deque(clip_features(dataset, clip, spec, folder) for clip in clips)
     lengths = np.array([row.shape[1] for row in rows], np.int64)
     n_frames = stored_frames(lengths.tolist(), recipe)
     features = np.empty((len(rows), 1, spec.n_mels, n_frames), np.float32)
-    for index, row in enumerate(rows):
-        features[index, 0] = fit_length(row, n_frames, spec.silence)
+    for index in range(len(rows)):
+        features[index, 0] = fit_length(rows.popleft(), n_frames, spec.silence)  # memory for one copy of all, not two
     return features, None if len(set(lengths.tolist())) == 1 else np.minimum(lengths, n_frames)
 
 
