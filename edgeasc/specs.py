@@ -287,6 +287,11 @@ class TrainSpec(Spec):
     loss_over: Literal["mean", "sum"] = "mean"  # of the batch; of bce, also of its classes
     smoothing: Literal["uniform", "others"] = "uniform"  # label_smoothing goes to all classes, or to the wrong ones
 
+    @property
+    def length(self) -> str:
+        """How long it takes: `60,000 iterations`, or `100 epochs`."""
+        return f"{self.iterations:,} iterations" if self.iterations else f"{self.epochs:,} epochs"
+
 
 class DistillSpec(Spec):
     """`CE + weight * T^2 * KL(teacher || student)`, used only when a teacher is given."""

@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from edgeasc.recipes import load_recipe
-from edgeasc.specs import ModelSpec, Recipe, Spec, dump_toml
+from edgeasc.specs import ModelSpec, Recipe, Spec, TrainSpec, dump_toml
 
 BEFORE_LATER_FIELDS = {
     "bcresnet-8": "c251e2fed9780445",
@@ -65,3 +65,8 @@ def test_every_later_field_is_one_with_a_default():
 
 def test_resolved_recipe_text_names_no_later_field():
     assert "arithmetic" not in dump_toml(load_recipe("esc10"))
+
+
+def test_the_length_of_training_is_told_in_what_it_counts():
+    assert TrainSpec(epochs=3500).length == "3,500 epochs"
+    assert TrainSpec(epochs=7, iterations=60_000).length == "60,000 iterations"

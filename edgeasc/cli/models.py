@@ -43,9 +43,9 @@ def command(name: str | None, card: bool, form: str, quiet: bool) -> None:
             ", ".join(f"{key}={value}" for key, value in recipe.model.options.items()) or "-",
             f"{recipe.features.n_mels} x {recipe.n_frames}",
             f"{recipe.data.clip_seconds:g} s",
-            str(recipe.train.epochs),
+            recipe.train.length,
         )
         for item, recipe in recipes.items()
     ]
-    headings = ("recipe", "network", "options", ">mels x frames", ">clip", ">epochs")
+    headings = ("recipe", "network", "options", ">mels x frames", ">clip", ">training")
     show([Table(headings, rows), "Networks: " + ", ".join(list_models())], document, form)

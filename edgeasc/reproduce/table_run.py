@@ -56,7 +56,7 @@ class OpenTable:
 
     def plan_blocks(self) -> list[Block]:
         """`plan` for people."""
-        rows = [(job.words, job.recipe.model.name, _length(job), str(job.folder)) for job in self.jobs]
+        rows = [(job.words, job.recipe.model.name, job.recipe.train.length, str(job.folder)) for job in self.jobs]
         return [Table(("run", "network", "schedule", "folder"), rows, f"{self.table.title}: {len(rows)} runs")]
 
 
@@ -90,9 +90,3 @@ def write_table(opened: OpenTable) -> dict[str, Any]:
     write_json(opened.out / "table.json", document)
     write_text(opened.out / "table.md", as_markdown(opened.blocks(document)))
     return document
-
-
-def _length(job: Job) -> str:
-    """How long a run trains."""
-    iterations = getattr(job.recipe.train, "iterations", 0)
-    return f"{iterations:,} iterations" if iterations else f"{job.recipe.train.epochs:,} epochs"
