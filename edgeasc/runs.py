@@ -96,6 +96,11 @@ class Run:
         return self.path / "split.csv"
 
     @property
+    def calibration_file(self) -> Path:
+        """The clips that gave a compression its ranges."""
+        return self.path / "calibration.toml"
+
+    @property
     def history_file(self) -> Path:
         return self.path / "history.csv"
 
@@ -156,6 +161,12 @@ class Run:
     def set_state(self, state: State) -> None:
         """Change the state in `run.json`."""
         self.write_info(replace(self.info(), state=state))
+
+    def take_back(self) -> None:
+        """Remove what `create` wrote unless an epoch was finished: no failure leaves a run that only blocks its place."""
+        if not self.history_file.exists():
+            for path in (self.info_file, self.recipe_file, self.split_file, self.calibration_file):
+                path.unlink(missing_ok=True)
 
     def info(self) -> RunInfo:
         """What `run.json` says.

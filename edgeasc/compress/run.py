@@ -33,7 +33,7 @@ from edgeasc.data.calibration import (
     write_calibration,
 )
 from edgeasc.data.clips import Clip, Dataset, relabelled
-from edgeasc.errors import BadInput, CheckFailed, UsageError
+from edgeasc.errors import BadInput, CheckFailed, EdgeascError, UsageError
 from edgeasc.export.ladder import CLIPS, parity_clips
 from edgeasc.files import sha256, write_bytes, write_json
 from edgeasc.graph.count import count
@@ -127,10 +127,13 @@ def compress_run(
         job.open(parent)
         try:
             with cpu_threads(job.run.info().threads):
-                write_calibration(job.run.path / "calibration.toml", chosen)
+                write_calibration(job.run.calibration_file, chosen)
                 return job.compress(plan, dataset, parts, chosen)
         except KeyboardInterrupt:
             job.run.set_state("interrupted")
+            raise
+        except EdgeascError:
+            job.run.take_back()
             raise
         finally:
             job.progress.close()

@@ -12,7 +12,7 @@ from torch import nn
 
 from edgeasc.data.clips import Clip, Dataset
 from edgeasc.data.split import Split
-from edgeasc.errors import UsageError
+from edgeasc.errors import EdgeascError, UsageError
 from edgeasc.files import read_bytes, sha256, write_json
 from edgeasc.nn.layers import GlobalFreqNorm
 from edgeasc.nn.registry import create_model
@@ -69,6 +69,9 @@ def train_run(
                 _train(run, recipe, dataset, split, teacher, progress, cache, starts)
         except KeyboardInterrupt:
             run.set_state("interrupted")
+            raise
+        except EdgeascError:
+            run.take_back()
             raise
         finally:
             progress.close()

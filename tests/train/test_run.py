@@ -231,3 +231,11 @@ def test_an_input_too_short_for_the_network_is_a_usage_error(tmp_path):
         UsageError, match=r"clip_seconds: cnn10 cannot take inputs of 0.2 s .32 x 9 values.: .*too small"
     ):
         train_run(short, *tones(), tmp_path / "short")
+
+
+def test_a_run_that_fails_before_its_first_epoch_leaves_its_place_free(tmp_path):
+    short = recipe().model_copy(update={"data": recipe().data.model_copy(update={"clip_seconds": 0.02})})
+    wanted = short.model_copy(update={"model": recipe(model={"name": "cnn10", "options": {"n_mels": 32}}).model})
+    with pytest.raises(UsageError):
+        train_run(wanted, *tones(), tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
