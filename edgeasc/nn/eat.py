@@ -204,7 +204,7 @@ def eat_s_gmme(
 def _conv(n_in: int, n_out: int, kernel: int, dilation: int = 1, groups: int = 1) -> tuple[nn.Module, ...]:
     """Convolution along time without padding and bias, batch norm, LeakyReLU."""
     conv = nn.Conv2d(n_in, n_out, (1, kernel), dilation=(1, dilation), groups=groups, bias=False)
-    return conv, nn.BatchNorm2d(n_out), nn.LeakyReLU(SLOPE)
+    return conv, nn.BatchNorm2d(n_out), nn.LeakyReLU(SLOPE, inplace=True)
 
 
 def _factors(text: str) -> tuple[int, ...]:
