@@ -23,8 +23,18 @@ from edgeasc.compress.exact import ExactKernels
 from edgeasc.compress.fold import INPUT, fold_network
 from edgeasc.compress.prune import offset_masks
 from edgeasc.compress.sequence_steps import LeakyReluStep, PReluStep
-from edgeasc.compress.steps import AvgPoolStep, Constant, ConvStep, LogisticStep, RsqrtStep, Step, straight_through
+from edgeasc.compress.steps import (
+    AddStep,
+    AvgPoolStep,
+    Constant,
+    ConvStep,
+    LogisticStep,
+    RsqrtStep,
+    Step,
+    straight_through,
+)
 from edgeasc.graph.kernels.conv import conv_parameters
+from edgeasc.graph.kernels.elementwise import portable_sum_scale
 from edgeasc.graph.kernels.rectify import portable_slope_scale
 from edgeasc.graph.kernels.unary import portable_rsqrt_scale
 from edgeasc.graph.model import Form, IntegerGraph, Node, QTensor
@@ -162,6 +172,10 @@ class QuantNet(nn.Module):
                 before = self.index[step.inputs[0]]
                 source = QTensor(step.inputs[0], (1,), np.float32(scales[before]), int(zero_points[before]))
                 scales[at] = float(portable_slope_scale(source, float(scales[at]), step.slope))
+                zero_points[at] = torch.round(-128 - lows[at] / scales[at]).clamp(-128, 127).int()
+            elif type(step) is AddStep:  # those inside a normalisation in int8 keep what their tables are made for
+                first, second = (np.float32(scales[self.index[name]]) for name in step.inputs)
+                scales[at] = float(portable_sum_scale(first, second, np.float32(scales[at])))
                 zero_points[at] = torch.round(-128 - lows[at] / scales[at]).clamp(-128, 127).int()
             elif step.grid == "input":
                 before = self.index[step.inputs[0]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgeasc.errors import BadInput
-from edgeasc.export.tflite.operators import Emitter, nhwc_shape
+from edgeasc.export.tflite.islands import enter, leave
+from edgeasc.export.tflite.operators import FLOAT, Emitter, nhwc_shape
 from edgeasc.graph.model import LeakyRelu, Moved, Pad, PRelu, Regroup, Slice
 
 Way = tuple[str, tuple[int, ...]]  # operator, and its order of axes or its shape
@@ -81,7 +82,16 @@ def lower_leaky_relu(node: LeakyRelu, emitter: Emitter) -> None:
 
 
 def lower_prelu(node: PRelu, emitter: Emitter) -> None:
-    """PRELU with int8 slopes [1, 1, C]."""
+    """PRELU with int8 slopes [1, 1, C]; in float where the form is `island`.
+
+    The integer kernel is slow everywhere and rounds twice: in some layers a value in 200 is a step off.
+    """
+    if emitter.graph.form == "island":
+        x = enter(node, emitter)
+        real = (node.slope.astype(np.float64) * float(node.slope_scale)).astype(FLOAT).reshape(1, 1, -1)
+        result = emitter.real(f"{node.name}/result", emitter.shape(x))
+        leave(node, emitter, emitter.operator("PRELU", 1, [x, emitter.constant(f"{node.name}/slope", real)], result))
+        return
     index = emitter.source(node.inputs[0])
     slope = emitter.constant(f"{node.name}/slope", node.slope.reshape(1, 1, -1), np.asarray(node.slope_scale))
     emitter.operator("PRELU", 1, [index, slope], emitter.output(node.output, node.name))

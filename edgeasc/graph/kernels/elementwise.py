@@ -105,3 +105,19 @@ def multiply(first: Any, second: Any, parameters: ProductParameters) -> Any:
     p = parameters
     product = (first - p.zero_points[0]) * (second - p.zero_points[1])
     return (requantizer(p.form)(product, p.multiplier, p.shift) + p.output_zero_point).clip(p.low, p.high)
+
+
+def portable_sum_scale(first: np.float32, second: np.float32, output: np.float32) -> np.float32:
+    """The output scale of an ADD, `output` or less than a percent above, for which XNNPACK computes what others do.
+
+    XNNPACK multiplies both inputs by their scale over the output's in units of 2^-20 of the power of two below the
+    larger; of many scales the one is taken on which the two lose least.
+    """
+    candidates = (float(output) * (1.0 + np.arange(CANDIDATES) * 2.0**-19)).astype(np.float32)
+    ratios = np.stack([np.float32(scale) / candidates for scale in (first, second)]).astype(np.float64)
+    units = ratios * np.exp2(20 - np.floor(np.log2(ratios.max(axis=0))))
+    lost = np.abs(units - np.rint(units)).max(axis=0)
+    return np.float32(candidates[np.argmin(lost)])
+
+
+CANDIDATES = 4096
