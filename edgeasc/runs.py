@@ -163,7 +163,7 @@ class Run:
         self.write_info(replace(self.info(), state=state))
 
     def take_back(self) -> None:
-        """Remove what `create` wrote unless an epoch was finished: no failure leaves a run that only blocks its place."""
+        """Remove what `create` wrote unless an epoch was finished: no failure leaves a run that blocks its place."""
         if not self.history_file.exists():
             for path in (self.info_file, self.recipe_file, self.split_file, self.calibration_file):
                 path.unlink(missing_ok=True)
