@@ -60,6 +60,9 @@ EAT = (
     f"model.options.samples={EAT_SAMPLES}",
     f"data.clip_seconds={EAT_SAMPLES / 22_050!r}",
     "train.loss=cross-entropy",
+    "wave_augment.mixes=[]",
+    "train.ema=none",
+    "train.batch_size=16",
 )
 
 

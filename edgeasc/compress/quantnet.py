@@ -73,6 +73,7 @@ class QuantNet(nn.Module):
         self.register_buffer("highs", torch.zeros(len(names)))
         self.kernels = ExactKernels(form)
         self.shapes = self._infer_shapes()
+        self.done_after = self._last_readers()
 
     def ordered(self) -> Iterator[Step]:
         """The steps, in execution order."""
@@ -100,7 +101,20 @@ class QuantNet(nn.Module):
                     values[step.name] = self._on_grid(step, inputs, tensors)
                 if step.surrogate is not None:
                     values[step.name] = step.surrogate.attach(values[step.name], values[step.surrogate.source])
+            for name in self.done_after[step.name]:
+                del values[name]  # without gradients their memory is free
         return values[self.output]
+
+    def _last_readers(self) -> dict[str, list[str]]:
+        """Which tensors nobody reads after each step, by its name."""
+        last = {}
+        for step in self.ordered():
+            sources = [step.surrogate.source] if step.surrogate is not None else []
+            last.update(dict.fromkeys([*step.inputs, *sources], step.name))
+        done: dict[str, list[str]] = {step.name: [] for step in self.ordered()}
+        for name, reader in last.items():
+            done[reader].append(name)
+        return done
 
     def _on_grid(self, step: Step, inputs: list[Tensor], tensors: dict[str, QTensor]) -> Tensor:
         y = step.fake(inputs[0], tensors) if isinstance(step, ConvStep | AvgPoolStep | PReluStep) else step(*inputs)

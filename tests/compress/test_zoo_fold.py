@@ -144,6 +144,15 @@ def test_a_network_that_learnt_nothing_answers_alike_in_its_two_float_twins() ->
     assert steps.mean() < 0.1
 
 
+def test_a_tensor_is_let_go_behind_its_last_reader(pair: tuple[nn.Module, QuantNet]) -> None:
+    net = pair[1]
+    order = {step.name: place for place, step in enumerate(net.ordered())}
+    readers = {name: [s.name for s in net.ordered() if name in s.inputs] for name in net.index}
+    for name, reading in readers.items():
+        after = [step for step, done in net.done_after.items() if name in done]
+        assert after == ([max(reading, key=order.__getitem__)] if reading else []), name
+
+
 def test_the_norm_over_mels_is_one_tap_with_a_band_for_every_mel() -> None:
     net = QuantNet(lively("cnn6"), "int8", SHAPE).eval()
     net.observe([features(8, 1)])
