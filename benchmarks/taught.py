@@ -1,12 +1,13 @@
 """A small network alone and taught by a large one with another front end, and their paired difference over clips.
 
-    python benchmarks/taught.py --data DIR [--folds 1 2 3 4] [--seeds 0] [--name esc10]
+    python benchmarks/taught.py --data DIR [--teachers 'RUNS/fold{fold}-seed{seed}'] [--folds 1 2 3 4] [--seeds 0]
 
-DIR is a folder in ESC-50 layout, such as ESC-10. For each (fold, seed) the teacher trains on the other folds, then the
-student (recipe `esc10-taught`, BC-ResNet-Mod-1) twice on the same clips, alone and with `--teacher`: without
-validation, without a choice of epoch, at settings that a processor core trains in minutes (recorded in the result).
-Test clips are heard as evenly spaced crops. Intervals are over test clips, seeds averaged, with the clips of one
-recording counted as one draw. Writes benchmarks/results/<date>-taught-<name>.json and prints a table.
+DIR is a folder in ESC-50 layout, such as ESC-10. For each (fold, seed) the teacher trains on the other folds (or is a
+run that did, where `--teachers` names those: refused, unless its test clips are the held-out fold), then the student
+(recipe `esc10-taught`, BC-ResNet-Mod-1) twice on the same clips, alone and with `--teacher`: without validation,
+without a choice of epoch, at settings that a processor core trains in minutes (recorded in the result). Test clips are
+heard as evenly spaced crops. Intervals are over test clips, seeds averaged, with the clips of one recording counted as
+one draw. Writes benchmarks/results/<date>-taught-<name>.json and prints a table.
 """
 
 from __future__ import annotations
@@ -19,14 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from resnorm import clustered_error
 
 from edgeasc.bench.machine import describe_machine
+from edgeasc.data.clips import Dataset
 from edgeasc.data.layouts import open_dataset
-from edgeasc.data.split import split
+from edgeasc.data.split import Split, split
 from edgeasc.files import write_json
 from edgeasc.recipes import load_recipe
-from edgeasc.train.predict import log_probabilities, network_predict
+from edgeasc.runs import Run
+from edgeasc.specs import Recipe
+from edgeasc.train.batches import ClipArrays
+from edgeasc.train.predict import Predict, log_probabilities, network_predict
 from edgeasc.train.run import clip_arrays, load_network, train_run
 
 HERE = Path(__file__).parent
@@ -55,6 +61,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder in ESC-50 layout")
     parser.add_argument("--teacher", default="cnn10", help="recipe of the teacher")
+    parser.add_argument(
+        "--teachers", default=None, metavar="PATTERN", help="teachers trained already, by fold and seed"
+    )
     parser.add_argument("--student", default="esc10-taught", help="recipe of the student")
     parser.add_argument("--set-teacher", action="append", default=[], metavar="A.B=V")
     parser.add_argument("--set-student", action="append", default=[], metavar="A.B=V")
@@ -68,31 +77,30 @@ def arguments() -> argparse.Namespace:
 
 def run_job(options: argparse.Namespace, way: str, fold: int, seed: int, work: Path) -> dict[str, Any]:
     """Train one network on all folds but one and score that one; `right` has one digit per clip, 1 for right."""
-    teaching = way == "teacher"
-    name, own, more = (
-        (options.teacher, TEACHER, options.set_teacher) if teaching else (options.student, STUDENT, options.set_student)
-    )
-    recipe = load_recipe(name, (*HEARD, *own, *more, f"train.seed={seed}"))
     dataset = open_dataset(options.data)
-    parts = split(dataset, fold, validation=0.0)
-    folder, cache = work / f"{way}-fold{fold}-seed{seed}", work / "cache"
-    teacher = work / f"teacher-fold{fold}-seed{seed}" if way == "taught" else None
-    run = train_run(recipe, dataset, parts, folder, teacher, resume=True, cache=cache)
-    network, _, _ = load_network(folder)
+    parts, cache = split(dataset, fold, validation=0.0), work / "cache"
+    teacher = work / f"teacher-fold{fold}-seed{seed}"
+    if options.teachers:
+        teacher = Path(options.teachers.format(fold=fold, seed=seed))
+        tested = {row.clip for row in Run(teacher).split() if row.role == "test"}
+        if tested != {clip.id for clip in parts.test}:
+            raise SystemExit(f"{teacher}: its test clips are not those of fold {fold}")
+    folder = teacher if way == "teacher" else work / f"{way}-fold{fold}-seed{seed}"
+    if way != "teacher" or not options.teachers:
+        settings = (*TEACHER, *options.set_teacher) if way == "teacher" else (*STUDENT, *options.set_student)
+        name = options.teacher if way == "teacher" else options.student
+        recipe = load_recipe(name, (*HEARD, *settings, f"train.seed={seed}"))
+        train_run(recipe, dataset, parts, folder, teacher if way == "taught" else None, resume=True, cache=cache)
+    run = Run(folder)
+    return {"way": way, "fold": fold, "seed": seed, "split": parts.rule} | judge(run, dataset, parts, cache)
+
+
+def judge(run: Run, dataset: Dataset, parts: Split, cache: Path) -> dict[str, Any]:
+    """What a trained run does on the test clips, heard as its recipe says."""
+    network, recipe, _ = load_network(run.path)
     test = clip_arrays(dataset, parts.test, recipe, cache)
-    logs = log_probabilities(
-        network_predict(network),
-        test.features,
-        n_frames=recipe.n_frames,
-        crops=recipe.data.test_crops,
-        silence=recipe.features.silence,
-        lengths=test.lengths,
-    )
+    logs = judged_logs(network_predict(network), test, recipe)
     return {
-        "way": way,
-        "fold": fold,
-        "seed": seed,
-        "split": parts.rule,
         "recipe": recipe.model_dump(mode="json"),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "clips": [clip.id for clip in parts.test],
@@ -101,6 +109,18 @@ def run_job(options: argparse.Namespace, way: str, fold: int, seed: int, work: P
         "log_loss": float(-logs[np.arange(len(test)), test.labels].mean()),
         "epoch_seconds": round(sum(float(row["seconds"]) for row in run.history()), 1),
     }
+
+
+def judged_logs(predict: Predict, test: ClipArrays, recipe: Recipe) -> NDArray[np.float64]:
+    """Log probabilities of clips, heard as the recipe says."""
+    return log_probabilities(
+        predict,
+        test.features,
+        n_frames=recipe.n_frames,
+        crops=recipe.data.test_crops,
+        silence=recipe.features.silence,
+        lengths=test.lengths,
+    )
 
 
 def per_clip(jobs: list[dict[str, Any]], way: str) -> tuple[np.ndarray, np.ndarray]:
@@ -161,6 +181,8 @@ def main() -> None:
                 print(f"{way} fold {fold} seed {seed}: {right.count('1')} of {len(right)}", file=sys.stderr, flush=True)
     (alone, recordings), (taught, _) = (per_clip(jobs, way) for way in ("alone", "taught"))
     words = " ".join(sys.argv[1:]).replace(str(work), "WORK").replace(str(options.data), "DIR")
+    if options.teachers:
+        words = words.replace(str(Path(options.teachers).parent.parent), "RUNS")
     document = {
         "schema": 1,
         "benchmark": "taught",
