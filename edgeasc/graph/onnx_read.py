@@ -25,6 +25,8 @@ from edgeasc.graph.shapes import output_shape
 if TYPE_CHECKING:
     import onnx
 
+KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")  # the last has operators of the same name that do the same
+OPSET_OF_SOFTMAX = 13  # from which on its default axis is the last
 MAX_ELEMENTS = 2**28  # of one tensor; a small audio network has far less, a hostile file may claim anything
 
 
@@ -81,7 +83,7 @@ class _Reader:
                 for attribute in node.attribute:
                     if attribute.name == "value":
                         self.constants[node.output[0]] = numpy_helper.to_array(attribute.t)
-        self.producers = {output: node for node in model.graph.node for output in node.output}
+        self.producers = self.unique_producers()
         self.tensors: dict[str, QTensor] = {}
         self.reals: dict[str, str] = {}  # dequantised name -> int8 tensor's name
         self.integers: dict[str, str] = {}  # the same, where the integers themselves are taken for reals
@@ -90,7 +92,30 @@ class _Reader:
         self.weights: dict[str, tuple[NDArray[np.generic], NDArray[np.float32], int]] = {}
         self.nodes: list[Node] = []
 
+    def unique_producers(self) -> dict[str, onnx.NodeProto]:
+        """The node that makes each value; operators of other vendors are others, whatever they are called."""
+        found: dict[str, onnx.NodeProto] = {}
+        for node in self.model.graph.node:
+            if node.domain not in KNOWN_DOMAINS:
+                raise BadInput("ONNX", f"{node.op_type} {node.name!r} of domain {node.domain!r} is unknown")
+            for output in filter(None, node.output):
+                if output in found:
+                    raise BadInput("ONNX", f"{output!r} is made by two operators")
+                found[output] = node
+        return found
+
+    def settle_softmax(self) -> None:
+        """Write down the axis that Softmax has by default before opset 13, which is not the last."""
+        from onnx import helper
+
+        versions = [entry.version for entry in self.model.opset_import if entry.domain in ("", "ai.onnx")]
+        for node in self.model.graph.node:
+            old = node.op_type == "Softmax" and min(versions, default=OPSET_OF_SOFTMAX) < OPSET_OF_SOFTMAX
+            if old and not any(attribute.name == "axis" for attribute in node.attribute):
+                node.attribute.append(helper.make_attribute("axis", 1))
+
     def graph(self) -> IntegerGraph:
+        self.settle_softmax()
         source = self.input()
         for node in self.model.graph.node:
             if node.op_type == "DequantizeLinear":
@@ -115,7 +140,7 @@ class _Reader:
         names = [value for value in self.model.graph.input if value.name not in self.constants]
         if len(names) != 1:
             raise BadInput("ONNX", f"{len(names)} inputs; edgeasc takes networks with one")
-        self.source = names[0].name
+        self.source, self.source_type = names[0].name, names[0].type.tensor_type.elem_type
         dims = names[0].type.tensor_type.shape.dim
         shape = (1, *(int(dim.dim_value) for dim in dims[1:]))
         if len(shape) != 4 or min(shape) < 1 or np.prod(shape, dtype=object) > MAX_ELEMENTS:
@@ -140,7 +165,7 @@ class _Reader:
     def grid(self, node: onnx.NodeProto) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
         """Scales, int8 zero points and axis of a (De)QuantizeLinear node; uint8 is shifted to int8."""
         scale = np.asarray(self.constants[node.input[1]], np.float32)
-        stored = self.constants[node.input[2]] if len(node.input) > 2 and node.input[2] else np.zeros((), np.uint8)
+        stored = self.zero_point(node)
         if stored.dtype not in (np.int8, np.uint8, np.int32):
             raise BadInput("ONNX", f"{node.name or node.output[0]!r} quantises to {stored.dtype}; int8 is needed")
         if not np.all(np.isfinite(scale)) or np.any(scale <= 0):
@@ -148,6 +173,22 @@ class _Reader:
         shift = 128 if stored.dtype == np.uint8 else 0
         axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
         return scale, stored.astype(np.int64) - shift, axis
+
+    def zero_point(self, node: onnx.NodeProto) -> NDArray[np.generic]:
+        """As stored; left out, it is 0 in the type of what is dequantised, or of what the quantiser says it makes."""
+        from onnx import helper
+
+        if len(node.input) > 2 and node.input[2]:
+            return self.constants[node.input[2]]
+        if node.op_type == "QuantizeLinear":
+            named = next((a.i for a in node.attribute if a.name == "output_dtype"), 0)
+            return np.zeros((), helper.tensor_dtype_to_np_dtype(named) if named else np.uint8)
+        source = node.input[0]
+        if source in self.constants:
+            return np.zeros((), self.constants[source].dtype)
+        if source in self.producers:
+            return np.zeros((), self.zero_point(self.producers[source]).dtype)
+        return np.zeros((), helper.tensor_dtype_to_np_dtype(self.source_type))
 
     def add_tensor(self, name: str, shape: tuple[int, ...], node: onnx.NodeProto, data: object = None) -> None:
         scale, zero, _ = self.grid(node)
@@ -166,13 +207,16 @@ class _Reader:
         if source not in self.constants:
             raise BadInput("ONNX", f"{node.name or result!r} dequantises {source!r}, which no QuantizeLinear makes")
         stored = self.constants[source]
+        if stored.dtype not in (np.int8, np.uint8, np.int32):
+            raise BadInput("ONNX", f"constant {source!r} is {stored.dtype}; int8 is needed")
         if stored.dtype == np.uint8:
             stored = (stored.astype(np.int16) - 128).astype(np.int8)
+        scale, zero, axis = self.grid(node)
         if stored.dtype == np.int32:
-            scale = np.asarray(self.constants[node.input[1]], np.float32)
+            if np.any(zero):
+                raise BadInput("ONNX", f"constant {source!r} is int32 with a zero point; none is supported")
             self.weights[result] = (stored, scale, 0)
             return
-        scale, zero, axis = self.grid(node)
         if np.any(zero):
             if scale.size != 1:
                 raise BadInput("ONNX", f"constant {source!r} has zero points per channel; symmetric weights are needed")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeasc.errors import BadInput
 from edgeasc.graph.model import Activation
 
 if TYPE_CHECKING:
@@ -62,6 +63,19 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
+def whole_numbers(node: onnx.NodeProto, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    """An attribute that is a list of integers, as long as `default` where there is one.
+
+    Raises:
+        BadInput: it is something else.
+    """
+    found = attributes(node).get(name, default)
+    fits = isinstance(found, list | tuple) and len(found) == (len(default) or 2)
+    if not fits or not all(isinstance(number, int) for number in found):
+        raise BadInput("ONNX", f"{node.op_type} {node.name or node.output[0]!r} has {name} {found!r:.60}")
+    return tuple(found)
+
+
 def reduced_axes(region: Region, node: onnx.NodeProto) -> tuple[list[int], bool]:
     """The axes of a mean, and whether they are kept as size 1."""
     options = attributes(node)
@@ -70,4 +84,16 @@ def reduced_axes(region: Region, node: onnx.NodeProto) -> tuple[list[int], bool]
     axes = options.get("axes")
     if axes is None and len(node.input) > 1:
         axes = region.constants[node.input[1]].tolist()
-    return [int(axis) % 4 for axis in axes or [1, 2, 3]], bool(options.get("keepdims", 1))
+    if axes is not None and not axes and options.get("noop_with_empty_axes", 0):
+        raise BadInput("ONNX", f"{node.op_type} {node.name!r} reduces nothing")
+    return [int(axis) % 4 for axis in axes or [1, 2, 3]], options.get("keepdims", 1) == 1
+
+
+def check_eps(node: onnx.NodeProto, eps: float, *others: Any) -> None:
+    """Refuse a norm that may divide by nothing.
+
+    Raises:
+        BadInput: an epsilon that is not positive, or a number that is not finite.
+    """
+    if not eps > 0 or not all(np.all(np.isfinite(values)) for values in (eps, *others)):
+        raise BadInput("ONNX", f"the norm {node.name or node.output[0]!r} has an epsilon of {eps:g}, or infinite gains")

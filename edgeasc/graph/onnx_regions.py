@@ -30,7 +30,7 @@ from edgeasc.graph.model import (
     Silu,
     Sub,
 )
-from edgeasc.graph.onnx_region import Region, attributes, reduced_axes
+from edgeasc.graph.onnx_region import Region, attributes, check_eps, reduced_axes, whole_numbers
 from edgeasc.graph.onnx_sequence import SEQUENCE_MATCHERS, match_moved
 from edgeasc.graph.onnx_transformer import TRANSFORMER_MATCHERS, match_attention
 
@@ -43,6 +43,7 @@ OPERATORS = (  # of which regions are made here
     "MatMul", "MaxPool", "Mul", "PRelu", "Pad", "Reciprocal", "ReduceMean", "Relu", "Reshape", "Sigmoid", "Slice",
     "Softmax", "Sqrt", "Sub", "Transpose",
 )  # fmt: skip
+SAME_GRID = 1e-5  # of a bias; that of the accumulators as a writer multiplies it out, in whatever precision
 MOST_NODES = 100  # of a region that is searched for a foreign one
 
 
@@ -72,6 +73,9 @@ def _on_one_grid(node: Node, tensors: dict[str, QTensor], scale: np.float32, zer
     source = tensors[node.inputs[0]]
     if isinstance(node, KEEPING_GRID) and (source.scale, source.zero_point) != (scale, zero_point):
         raise BadInput("ONNX", f"{node.op} {node.name!r} changes the scale, which no integer runtime does")
+    if isinstance(node, Logistic) and (scale, zero_point) != (np.float32(1 / 256), -128):
+        why = "not scale 1/256 and zero point -128, the one grid that integer runtimes have for it"
+        raise BadInput("ONNX", f"Sigmoid {node.name!r} makes scale {scale:g}, zero point {zero_point}, {why}")
     return node
 
 
@@ -180,8 +184,7 @@ def _windows(node: onnx.NodeProto) -> tuple[tuple[int, int], tuple[int, int]]:
     plain = not any(options.get("pads", [0])) and not options.get("ceil_mode", 0)
     if not plain or options.get("auto_pad", b"NOTSET") != b"NOTSET" or set(options.get("dilations", [1])) != {1}:
         raise BadInput("ONNX", f"{node.op_type} {node.name!r} has padding, dilation or ceil_mode; none is supported")
-    f, t = options["kernel_shape"]
-    stride = options.get("strides", [1, 1])
+    (f, t), stride = whole_numbers(node, "kernel_shape", ()), whole_numbers(node, "strides", (1, 1))
     return (f, t), (stride[0], stride[1])
 
 
@@ -219,6 +222,7 @@ def _resnorm(region: Region) -> Node | None:
     over_ct = all(reduced_axes(region, node) == ([1, 3], True) for node in (mean, variance))
     if lam is None or eps is None or lam.size != 1 or eps.size != 1 or not wired or not over_ct:
         return None
+    check_eps(add, float(eps.item()), lam)
     return ResNorm(region.name(add), (source,), region.output, lam=float(lam.item()), eps=float(eps.item()))
 
 
@@ -237,7 +241,7 @@ def _conv(region: Region, tensors: dict[str, QTensor], scale: np.float32) -> Nod
         return None
     name, input_scale = region.name(conv), tensors[source].scale
     weight, weight_scale = _weight(region, conv)
-    bias = _bias(region, conv, weight.shape[0])
+    bias = _bias(region, conv, input_scale * weight_scale.astype(np.float64))
     if gain is None or offset is None:
         scales, sign = weight_scale[None], np.ones((1, len(weight_scale)), np.int8)
         integers = bias if bias.dtype == np.int32 else snap_bias(bias, input_scale, scales[0])
@@ -266,15 +270,20 @@ def _weight(region: Region, conv: onnx.NodeProto) -> tuple[NDArray[np.int8], NDA
     return weight, np.broadcast_to(scale.reshape(-1), (weight.shape[0],)).copy()
 
 
-def _bias(region: Region, conv: onnx.NodeProto, channels: int) -> NDArray[Any]:
-    """int32 integers on the grid, or float32 real values."""
+def _bias(region: Region, conv: onnx.NodeProto, grid: NDArray[np.float64]) -> NDArray[Any]:
+    """int32 integers on the grid of the accumulators, or float32 real values, one per output channel."""
     if len(conv.input) < 3 or not conv.input[2]:
-        return np.zeros(channels, np.int32)
-    if conv.input[2] in region.weights:
-        return np.asarray(region.weights[conv.input[2]][0], np.int32)
-    if conv.input[2] in region.constants:
-        return np.asarray(region.constants[conv.input[2]], np.float32)
-    raise BadInput("ONNX", f"Conv {conv.name!r} has a bias that is no constant")
+        return np.zeros(grid.size, np.int32)
+    stored, scale, _ = region.weights.get(conv.input[2], (region.constants.get(conv.input[2]), None, 0))
+    if stored is None or (scale is not None and stored.dtype != np.int32):
+        raise BadInput("ONNX", f"Conv {conv.name!r} has a bias that is neither constant reals nor constant int32")
+    if stored.shape != grid.shape or (scale is not None and scale.size not in (1, grid.size)):
+        raise BadInput("ONNX", f"Conv {conv.name!r} has a bias of shape {stored.shape} for {grid.size} channels")
+    if scale is None:
+        return np.asarray(stored, np.float32)
+    if np.allclose(scale, grid, rtol=SAME_GRID, atol=0):
+        return np.asarray(stored, np.int32)
+    return np.asarray(stored * scale.astype(np.float64), np.float32)
 
 
 def _geometry(conv: onnx.NodeProto, name: str) -> dict[str, Any]:
@@ -282,9 +291,9 @@ def _geometry(conv: onnx.NodeProto, name: str) -> dict[str, Any]:
     if options.get("auto_pad", b"NOTSET") != b"NOTSET":
         raise BadInput("ONNX", f"Conv {name!r} uses auto_pad; explicit pads are needed")
     return {
-        "stride": tuple(options.get("strides", [1, 1])),
-        "padding": tuple(options.get("pads", [0, 0, 0, 0])),
-        "dilation": tuple(options.get("dilations", [1, 1])),
+        "stride": whole_numbers(conv, "strides", (1, 1)),
+        "padding": whole_numbers(conv, "pads", (0, 0, 0, 0)),
+        "dilation": whole_numbers(conv, "dilations", (1, 1)),
         "groups": int(options.get("group", 1)),
     }
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeasc.graph.model import Attention, ChannelNorm, Gelu, Node, QTensor, ZeroPad
-from edgeasc.graph.onnx_region import Region, attributes, reduced_axes
+from edgeasc.graph.onnx_region import Region, attributes, check_eps, reduced_axes
+
+if TYPE_CHECKING:
+    import onnx
 
 SWAPPED = [0, 1, 3, 2]  # the last two axes
 CHANNELS_LAST, CHANNELS_BACK = [0, 2, 3, 1], [0, 3, 1, 2]
@@ -82,12 +86,16 @@ def _channel_norm(region: Region) -> Node | None:
     eps, source = _number(region, floored.input[1]), region.tensor(centred.input[0])
     if mean is None or variance is None or square is None or eps is None or source is None:
         return None
-    powers = [value for value in square.input if value != normal.input[0]]
-    squared = not powers if square.op_type == "Mul" else [_number(region, value) for value in powers] == [2.0]
     over_channels = all(reduced_axes(region, node) == ([1], True) for node in (mean, variance))
-    if mean.input[0] != centred.input[0] or not squared or not over_channels:
+    if mean.input[0] != centred.input[0] or not _is_square(region, square, normal.input[0]) or not over_channels:
         return None
+    check_eps(add, eps, gain, offset)
     return ChannelNorm(region.name(add), (source,), region.output, gain, offset, eps=eps)
+
+
+def _is_square(region: Region, node: onnx.NodeProto, value: str) -> bool:
+    first, second = node.input[:2]
+    return first == value and (second == value if node.op_type == "Mul" else _number(region, second) == 2.0)
 
 
 def _layer_normalization(region: Region) -> Node | None:
@@ -107,6 +115,7 @@ def _layer_normalization(region: Region) -> Node | None:
         return None
     ends = region.name(norm), (source,), region.output
     eps = float(np.float32(options.get("epsilon", 1e-5)))
+    check_eps(norm, eps, gain, offset)
     return ChannelNorm(*ends, gain.astype(np.float32), offset.astype(np.float32), eps=eps)
 
 
@@ -167,7 +176,7 @@ def _zero_pad(region: Region) -> Node | None:
     source = region.tensor(node.input[0]) if node is not None else None
     if node is None or source is None or attributes(node).get("mode", b"constant") != b"constant":
         return None
-    amounts = region.constants.get(node.input[1])
+    amounts = region.constants.get(node.input[1]) if len(node.input) > 1 else None
     zero = len(node.input) < 3 or not node.input[2] or _number(region, node.input[2]) == 0.0
     if amounts is None or amounts.shape != (8,) or len(node.input) > 3 or not zero:
         return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeasc.errors import BadInput
 from edgeasc.graph.bands import bias_reals
 from edgeasc.graph.model import (
     Add,
@@ -45,7 +46,11 @@ IR_VERSION = 9  # the oldest that knows opset 18 well; old runtimes read it
 
 
 def onnx_bytes(graph: IntegerGraph) -> bytes:
-    """The ONNX file of `graph`: int8 input `[batch, 1, n_mels, n_frames]`, float32 logits `[batch, n_classes]`."""
+    """The ONNX file of `graph`: int8 input `[batch, 1, n_mels, n_frames]`, float32 logits `[batch, n_classes]`.
+
+    Raises:
+        BadInput: layers of one name, which would share constants.
+    """
     return _Writer(graph).model().SerializeToString(deterministic=True)
 
 
@@ -55,6 +60,7 @@ class _Writer:
     def __init__(self, graph: IntegerGraph) -> None:
         self.graph = graph
         self.nodes: list[onnx.NodeProto] = []
+        self.values: set[str] = {graph.input}
         self.initializers: dict[str, onnx.TensorProto] = {}
 
     def model(self) -> onnx.ModelProto:
@@ -88,12 +94,17 @@ class _Writer:
     def constant(self, name: str, value: NDArray[np.generic]) -> str:
         from onnx import numpy_helper
 
-        self.initializers.setdefault(name, numpy_helper.from_array(np.asarray(value, order="C"), name))
+        made = numpy_helper.from_array(np.asarray(value, order="C"), name)
+        if name in self.values or self.initializers.setdefault(name, made) != made:
+            raise BadInput("ONNX", f"two layers or tensors would both make {name!r}; give them names of their own")
         return name
 
     def emit(self, op: str, name: str, inputs: list[str], **attributes: Any) -> str:
         from onnx import helper
 
+        if name in self.values or name in self.initializers:
+            raise BadInput("ONNX", f"two layers or tensors would both make {name!r}; give them names of their own")
+        self.values.add(name)
         self.nodes.append(helper.make_node(op, inputs, [name], name=name, **attributes))
         return name
 

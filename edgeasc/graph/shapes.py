@@ -8,21 +8,26 @@ import numpy as np
 
 from edgeasc.errors import BadInput
 from edgeasc.graph.model import (
+    Add,
     Attention,
     ChannelNorm,
     Conv,
     Mean,
     Moved,
+    Mul,
     Node,
     Pad,
     Pool,
     PRelu,
     Regroup,
+    ResNorm,
     Slice,
+    Sub,
     ZeroPad,
 )
 
 AXES = {"C": 1, "F": 2, "T": 3}
+ON_FOUR_AXES = (Conv, Pool, Mean, Moved, ZeroPad, PRelu, ResNorm, ChannelNorm, Attention)
 
 
 def output_shape(node: Node, inputs: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -32,12 +37,26 @@ def output_shape(node: Node, inputs: Sequence[tuple[int, ...]]) -> tuple[int, ..
         BadInput: shapes that do not fit the operator, naming the node.
     """
     try:
+        _check_inputs(node, inputs)
         shape = _output_shape(node, inputs)
     except ValueError as error:
         raise BadInput("graph", f"{node.op} {node.name!r}: {error}") from None
     if min(shape, default=0) < 1:
         raise BadInput("graph", f"{node.op} {node.name!r} would have the empty output shape {shape}")
     return shape
+
+
+def _check_inputs(node: Node, inputs: Sequence[tuple[int, ...]]) -> None:
+    """Their number, their ranks, and windows that move."""
+    wanted = 3 if isinstance(node, Attention) else 2 if isinstance(node, Add | Sub | Mul) else 1
+    if len(inputs) != wanted:
+        raise ValueError(f"{len(inputs)} inputs, not {wanted}")
+    ranks = {len(shape) for shape in inputs}
+    if len(ranks) > 1 or (isinstance(node, ON_FOUR_AXES) and ranks != {4}):
+        raise ValueError(f"inputs of shape {', '.join(map(str, inputs))}")
+    for name, least in (("kernel", 1), ("stride", 1), ("dilation", 1), ("padding", 0), ("groups", 1)):
+        if min(np.ravel(getattr(node, name, least))) < least:
+            raise ValueError(f"{name} {getattr(node, name)}")
 
 
 def _output_shape(node: Node, inputs: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -91,6 +110,8 @@ def _conv_shape(node: Conv, shape: tuple[int, ...]) -> tuple[int, ...]:
     n, c, *sides = shape
     if c != c_in * node.groups or c_out % node.groups:
         raise ValueError(f"{c} input channels do not fit weights {node.weight.shape} in {node.groups} groups")
+    if node.bias.shape[1:] != (c_out,):
+        raise ValueError(f"{node.bias.shape[-1]} biases for {c_out} channels")
     padding = (node.padding[0] + node.padding[2], node.padding[1] + node.padding[3])
     f, t = (
         (side + pad - dilation * (k - 1) - 1) // stride + 1

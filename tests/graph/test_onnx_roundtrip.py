@@ -10,7 +10,8 @@ import torch
 from seeded import features, quantised
 
 from edgeasc.compress.quantnet import running
-from edgeasc.graph.model import Form, IntegerGraph
+from edgeasc.errors import BadInput
+from edgeasc.graph.model import Form, IntegerGraph, Pad, QTensor
 from edgeasc.graph.onnx_read import read_onnx
 from edgeasc.graph.onnx_write import onnx_bytes
 
@@ -68,3 +69,10 @@ def test_onnx_runtime_without_optimisation_equals_the_fake_quantised_network(for
     # Both round once, from float sums that may differ in the last bit: a few values at ties move by one step.
     assert np.abs(actual - expected).mean() < 0.01
     assert (actual.argmax(1) == expected.argmax(1)).mean() >= 0.97
+
+
+def test_two_layers_of_one_name_are_not_written_with_shared_constants() -> None:
+    tensors = {name: QTensor(name, (1, 2, 1, n), np.float32(0.1), 0) for name, n in (("x", 5), ("a", 7), ("y", 8))}
+    nodes = Pad("pad", ("x",), "a", before=1, after=1), Pad("pad", ("a",), "y", before=0, after=1)
+    with pytest.raises(BadInput, match=r"both make 'pad\.pads'"):
+        onnx_bytes(IntegerGraph("int8", "x", "y", tensors, nodes))

@@ -36,8 +36,8 @@ def leaky_relu_table(node: LeakyRelu, source: QTensor, output: QTensor, form: Fo
     Raises:
         BadInput: a negative slope, or a value, shifted left for the output's scale, may leave int32.
     """
-    if not node.slope >= 0:
-        raise BadInput("graph", f"{node.name}: a slope of {node.slope:g}; it must not be negative")
+    if not 0 <= node.slope < np.inf:
+        raise BadInput("graph", f"{node.name}: a slope of {node.slope:g}; it must be finite and not negative")
     scales = _identity(source, output), np.float32(np.float32(source.scale * np.float32(node.slope)) / output.scale)
     (up, up_shift), (down, down_shift) = (_multiplier(scale) for scale in scales)
     value = every_int8() - source.zero_point
