@@ -1,11 +1,11 @@
 """What each part of the primates' training does for a small CNN10 on ESC-10: the rows of the paper's Table 3.
 
-    python benchmarks/ablation.py --data DIR [--folds 1 2 3 4] [--seeds 0] [--iterations 500] [--width 0.25]
+    python benchmarks/ablation.py --data DIR [--folds 1 2 3 4] [--seeds 0] [--iterations 500] [--width 0.25] [--thinned]
 
 Every (fold, seed, row) is one training on the other folds, without looking at the held-out one: no validation part, no
 choice of epoch, last weights. The row without moving average is not trained again: it is the trained weights of the
-row above it, which an average does not touch. ESC-10 has equally many clips of each class, the primates have not; so
-the two rows that compare the samplers are also trained on clips thinned to the primates' proportions.
+row above it, which an average does not touch. ESC-10 has equally many clips of each class, the primates have not; with
+--thinned the two rows that compare the samplers are also trained on clips thinned to the primates' proportions.
 Clips are heard as the mean of eight crops. Writes benchmarks/results/<date>-ablation.json and .md.
 Source of rows: Pellegrini, Interspeech 2021, Table 3, from `edgeasc reproduce primates-table3`.
 """
@@ -43,6 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--seconds", type=float, default=2.0, help="of the crops that are trained on")
     parser.add_argument("--precision", choices=["32", "bf16"], default="bf16")
+    parser.add_argument("--thinned", action="store_true", help="also compare the samplers on unequal classes")
     parser.add_argument("--work", type=Path, default=None, help="keep run folders here, and take up those there")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     return parser.parse_args()
@@ -157,7 +158,8 @@ def collect(options: argparse.Namespace, work: Path) -> list[dict[str, Any]]:
 
     torch.set_num_threads(1)
     names = [name for name, row in table_rows().items() if WITHOUT_EMA not in row]
-    order = [(thin, fold, seed) for thin in (False, True) for seed in options.seeds for fold in options.folds]
+    kinds = (False, True) if options.thinned else (False,)
+    order = [(thin, fold, seed) for thin in kinds for seed in options.seeds for fold in options.folds]
     results = []
     for thin, fold, seed in order:
         for name in names:
