@@ -39,23 +39,24 @@ def convolve_once(node: graph.Conv, tensors: Tensors, x: Tensor) -> Tensor:
     and a deep network makes differences of whole logits of a few such steps.
     """
     source, output = tensors[node.inputs[0]], tensors[node.output]
-    sums = _sums(node, torch.round(x / float(source.scale)))
+    bias = int(np.abs(node.bias.astype(np.int64)).max(initial=0))
+    sums = _sums(node, torch.round(x / float(source.scale)), bias)
     height = sums.shape[2] // node.bands
 
     def per_channel(values: NDArray[Any]) -> Tensor:
         rows = np.repeat(values.T, height, axis=1)[None, :, :, None]  # [1, C, F, 1]
-        return torch.from_numpy(np.ascontiguousarray(rows)).to(x.device)
+        return torch.from_numpy(np.ascontiguousarray(rows)).to(x.device, sums.dtype)
 
-    whole = sums.double() * per_channel(node.sign) + per_channel(node.bias)
+    sums.mul_(per_channel(node.sign)).add_(per_channel(node.bias))  # in place: of large images no copy is spare
     factor = (source.scale * node.scale / output.scale).astype(np.float32)
-    steps = torch.round(whole.float() * per_channel(factor))
+    steps = sums.float().mul_(per_channel(factor).float()).round_()
     low = 0 if node.activation == "relu" else -128 - output.zero_point
-    return steps.clamp(max(low, -128 - output.zero_point), 127 - output.zero_point) * float(output.scale)
+    return steps.clamp_(max(low, -128 - output.zero_point), 127 - output.zero_point).mul_(float(output.scale))
 
 
-def _sums(node: graph.Conv, centred: Tensor) -> Tensor:
-    """Sums of weights times whole numbers of at most 255, exact in the float type they come in."""
-    largest = int(np.abs(node.weight.astype(np.int64)).sum(axis=(1, 2, 3)).max(initial=0)) * 255
+def _sums(node: graph.Conv, centred: Tensor, bias: int = 0) -> Tensor:
+    """Sums of weights times whole numbers of at most 255, exact in their float type, which has room for a `bias`."""
+    largest = int(np.abs(node.weight.astype(np.int64)).sum(axis=(1, 2, 3)).max(initial=0)) * 255 + bias
     kind = torch.float32 if largest < LARGEST_EXACT else torch.float64
     before_f, before_t, after_f, after_t = node.padding
     padded = F.pad(centred.to(kind), (before_t, after_t, before_f, after_f))
