@@ -97,6 +97,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder in ESC-50 layout")
     parser.add_argument("--models", nargs="+", default=list(ZOO), choices=list(ZOO), metavar="NAME")
     parser.add_argument("--update", type=Path, default=None, help="earlier result whose other rows stay")
+    parser.add_argument("--collect", action="store_true", help="run nothing: what --work holds, and what it lacks")
     parser.add_argument("--runs", type=int, default=40, help="timed runs of each runtime")
     parser.add_argument("--work", type=Path, default=None, help="keep run folders here, and take up finished stages")
     parser.add_argument("--out", type=Path, default=HERE / "results")
@@ -141,9 +142,9 @@ class Job:
                 self.row["refused"][stage] = f"needs {missing[0]}"
                 continue
             self.attempt(stage)
+            self.row["peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
             write_json(self.notes, self.row)
             print(f"{self.name} {stage}: {self.row['refused'].get(stage, 'done')}", file=sys.stderr, flush=True)
-        self.row["peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return self.row
 
     def attempt(self, stage: str) -> None:
@@ -320,6 +321,20 @@ def collect(options: argparse.Namespace, work: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def finished(name: str, work: Path) -> dict[str, Any]:
+    """The row of a network as far as it came; stages that were not reached are told as not run."""
+    from zoo_table import NOT_RUN
+
+    notes = work / name / "row.json"
+    member = ZOO[name]
+    bare = {"model": name, "recipe": member.recipe, "own": list(member.own), "refused": {}, "seconds": {}}
+    row: dict[str, Any] = json.loads(notes.read_text()) if notes.exists() else bare
+    for stage in STAGES:
+        if stage not in row:
+            row["refused"].setdefault(stage, NOT_RUN)
+    return row
+
+
 def merged(rows: list[dict[str, Any]], earlier: Path | None) -> list[dict[str, Any]]:
     """`rows` with those of other networks from an earlier result, in the order of the zoo."""
     known = {row["model"]: row for row in json.loads(earlier.read_text())["rows"]} if earlier else {}
@@ -348,7 +363,8 @@ def main() -> int:
     from edgeasc.bench.machine import describe_machine
     from edgeasc.files import write_json, write_text
 
-    rows = merged(collect(options, work), options.update)
+    found = [finished(name, work) for name in options.models] if options.collect else collect(options, work)
+    rows = merged(found, options.update)
     document = {
         "schema": 1,
         "benchmark": "zoo",

@@ -28,6 +28,9 @@ def result(pages: Any) -> dict[str, Any]:
     return document
 
 
+MACHINE = {"cpu": "a processor", "load_average": [0.5, 0.5, 0.5], "usable_cores": 2}
+
+
 def row(**stages: Any) -> dict[str, Any]:
     """A made-up row of a result."""
     return {"model": "net", "recipe": "esc10", "own": [], "refused": {}, "seconds": {}, **stages}
@@ -54,6 +57,8 @@ def test_parameters_are_those_of_the_networks(result: dict[str, Any]) -> None:
     from edgeasc.nn.registry import create_model
 
     for found in result["rows"]:
+        if "untrained" in found["refused"]:
+            continue  # `failures` of the result tells so
         recipe = load_recipe(found["recipe"], tuple(found["own"]))
         with torch.device("meta"):
             network = create_model(recipe.model.name, found["untrained"]["classes"], **recipe.model.options)
@@ -74,9 +79,7 @@ def test_a_refused_export_and_a_missed_rung_are_told(pages: Any) -> None:
     rows = [
         row(parity=parity, refused={"c": "graph: no C kernel for operator 'attention'", "export": "parity: missed"})
     ]
-    page = pages.parity_page(
-        {"date": "2026-01-02", "data": "ESC-10", "fold": 4, "machine": {"cpu": "a processor"}, "rows": rows}
-    )
+    page = pages.parity_page({"date": "2026-01-02", "data": "ESC-10", "fold": 4, "machine": MACHINE, "rows": rows})
     assert "50.0%, 0.2500 **missed**" in page and "refused" in page
     assert "* net: c: graph: no C kernel for operator 'attention'" in page
     assert "* net: export: parity: missed" in page
@@ -89,6 +92,16 @@ def test_rows_of_networks_that_were_not_run_come_from_the_earlier_result(pages: 
     earlier.write_text(json.dumps({"rows": [row(model="cnn10", old=True), row(model="cnn6", old=True)]}))
     found = zoo.merged([row(model="cnn10")], earlier)
     assert [(item["model"], item.get("old")) for item in found] == [("cnn6", True), ("cnn10", None)]
+
+
+def test_a_stage_that_was_not_reached_is_told_and_fails_the_result(pages: Any, tmp_path: Any) -> None:
+    import zoo
+
+    (tmp_path / "cnn6").mkdir()
+    (tmp_path / "cnn6" / "row.json").write_text(json.dumps(row(model="cnn6", untrained={}, train={})))
+    found = zoo.finished("cnn6", tmp_path)
+    assert set(found["refused"]) == set(zoo.STAGES) - {"untrained", "train"}
+    assert "cnn6: audit: not run" in zoo.failures([found, zoo.finished("cnn10", tmp_path)])
 
 
 def test_only_the_export_to_c_may_be_refused(pages: Any) -> None:
