@@ -20,6 +20,7 @@ from edgeasc.graph.kernels.conv import accumulate
 from edgeasc.graph.kernels.moves import move
 from edgeasc.graph.kernels.pool import avg_pool, max_pool, pool_low
 from edgeasc.graph.kernels.reduce import AXES
+from edgeasc.graph.kernels.transformer import query_rows
 from edgeasc.graph.kernels.unary import gelu
 from edgeasc.graph.model import (
     Add,
@@ -165,10 +166,13 @@ def _channel_norm(node: ChannelNorm, x: Real) -> Real:
 def _attention(node: Attention, queries: Real, keys: Real, values: Real) -> Real:
     batch, channels, _, tokens = queries.shape
     q, k, v = (x.reshape(batch, node.heads, -1, x.shape[3]) for x in (queries, keys, values))
-    scores = np.einsum("bhct,bhcs->bhts", q, k) / np.sqrt(channels // node.heads)
-    powers = np.exp(scores - scores.max(axis=3, keepdims=True))
-    shares = powers / powers.sum(axis=3, keepdims=True)
-    return np.einsum("bhts,bhcs->bhct", shares, v).reshape(batch, channels, 1, tokens)
+    mixed = np.empty(q.shape)
+    for rows in query_rows((batch, node.heads, tokens)):
+        scores = np.einsum("bhct,bhcs->bhts", q[..., rows], k) / np.sqrt(channels // node.heads)
+        powers = np.exp(scores - scores.max(axis=3, keepdims=True))
+        shares = powers / powers.sum(axis=3, keepdims=True)
+        mixed[..., rows] = np.einsum("bhts,bhcs->bhct", shares, v)
+    return mixed.reshape(batch, channels, 1, tokens)
 
 
 def _sigmoid(x: Real) -> Real:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -161,3 +162,20 @@ def test_more_tokens_than_the_sums_hold_are_refused_by_name() -> None:
     long = [replace(grid, shape=(1, 16, 1, MAX_TOKENS + 1)) for grid in grids]
     with pytest.raises(BadInput, match="attention over 16385 tokens"):
         Reference(IntegerGraph("island", "q", "y", {t.name: t for t in long}, (node,)))
+
+
+def test_scores_of_a_long_sequence_are_not_kept_all_at_once() -> None:
+    shape, rng = (1, 4, 1, 2500), np.random.default_rng(6)  # 25 million scores, 200 MB
+    node = Attention("op", ("x", "x", "x"), "y", heads=4)
+    graph = graph_of(node, tensor("x", shape, 0.02, 3), tensor("y", shape, 0.03, 0), form="island")
+    values = random_int8(rng, *shape)
+    found = {}
+    for name, compute in (("integers", Reference(graph).run), ("floats", lambda x: simulate.run(graph, x))):
+        tracemalloc.start()
+        found[name] = compute(values)["y"].astype(int)
+        assert tracemalloc.get_traced_memory()[1] < 100e6
+        tracemalloc.stop()
+    q = reals(values, graph["x"]).reshape(4, 2500, 1)
+    expected = F.scaled_dot_product_attention(q, q, q).reshape(shape).numpy() / 0.03
+    for integers in found.values():
+        assert np.abs(integers - expected).max() < 0.51

@@ -8,6 +8,7 @@ TensorFlow Lite's QUANTIZE does behind the same computation in float32.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ Int8 = NDArray[np.int8]
 Real = NDArray[np.float64]
 FRACTION = 2.0**30  # one, among the exponentials
 MAX_TOKENS = 2**14  # of which sums of exponentials times int8 differences stay below 2^53
+MOST_SCORES = 2**21  # at once, of the 2^28 that a head of MAX_TOKENS has
 MAX_CHANNELS = 2**20  # whose sums of squares times their number stay below 2^63
 
 
@@ -103,11 +105,20 @@ def attention(queries: NDArray[Any], keys: NDArray[Any], values: NDArray[Any], p
     q, k, v = (
         _heads(tensor, p.heads, zero) for tensor, zero in zip((queries, keys, values), p.zero_points, strict=True)
     )
-    scores = np.matmul(q, k.swapaxes(2, 3))
-    powers = np.rint(np.exp((scores - scores.max(axis=3, keepdims=True)) * p.exponent) * FRACTION)
-    mixed = np.matmul(powers, v) / powers.sum(axis=3, keepdims=True)
-    rounded = half_away(mixed * p.value, p.output_zero_point).astype(np.int8)
+    rounded = np.empty(q.shape, np.int8)
+    for rows in query_rows(q.shape[:3]):
+        scores = np.matmul(q[:, :, rows], k.swapaxes(2, 3))
+        powers = np.rint(np.exp((scores - scores.max(axis=3, keepdims=True)) * p.exponent) * FRACTION)
+        mixed = np.matmul(powers, v) / powers.sum(axis=3, keepdims=True)
+        rounded[:, :, rows] = half_away(mixed * p.value, p.output_zero_point).astype(np.int8)
     return np.ascontiguousarray(rounded.swapaxes(2, 3)).reshape(values.shape)
+
+
+def query_rows(sides: tuple[int, ...], most: int = MOST_SCORES) -> Iterator[slice]:
+    """The queries of `sides` (batch, heads, tokens), some at a time: their scores with all keys are at most `most`."""
+    batch, heads, tokens = sides
+    step = max(1, most // (batch * heads * tokens))
+    return (slice(at, at + step) for at in range(0, tokens, step))
 
 
 def _heads(tensor: NDArray[Any], heads: int, zero_point: int) -> Real:
