@@ -35,7 +35,7 @@ from edgeasc.compress.steps import (
 )
 from edgeasc.graph.kernels.conv import conv_parameters
 from edgeasc.graph.kernels.elementwise import portable_sum_scale
-from edgeasc.graph.kernels.rectify import portable_slope_scale
+from edgeasc.graph.kernels.rectify import portable_output_scale, portable_slope_scale
 from edgeasc.graph.kernels.unary import portable_rsqrt_scale
 from edgeasc.graph.model import Form, IntegerGraph, Node, QTensor
 from edgeasc.graph.shapes import output_shape
@@ -187,6 +187,13 @@ class QuantNet(nn.Module):
                 source = QTensor(step.inputs[0], (1,), np.float32(scales[before]), int(zero_points[before]))
                 scales[at] = float(portable_slope_scale(source, float(scales[at]), step.slope))
                 zero_points[at] = torch.round(-128 - lows[at] / scales[at]).clamp(-128, 127).int()
+            elif isinstance(step, PReluStep) and self.form == "int8":
+                before = self.index[step.inputs[0]]
+                source, output = (
+                    QTensor(name, (1,), np.float32(scales[place]), int(zero_points[place]))
+                    for name, place in ((step.inputs[0], before), (step.name, at))
+                )
+                scales[at] = float(portable_output_scale(source, output))
             elif type(step) is AddStep:  # those inside a normalisation in int8 keep what their tables are made for
                 first, second = (np.float32(scales[self.index[name]]) for name in step.inputs)
                 scales[at] = float(portable_sum_scale(first, second, np.float32(scales[at])))

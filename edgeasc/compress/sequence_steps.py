@@ -13,6 +13,7 @@ from edgeasc.compress.steps import LogisticStep, MulStep, Step, Tensors, straigh
 from edgeasc.errors import BadInput
 from edgeasc.graph import model as graph
 from edgeasc.graph.kernels.moves import move
+from edgeasc.graph.kernels.rectify import portable_slopes
 from edgeasc.graph.model import Moved, Node
 from edgeasc.nn.sequence import ChannelSlice, FirstToken, Multiply, Regroup
 
@@ -69,7 +70,8 @@ class PReluStep(Step):
         largest = np.abs(slope).max()
         scale = np.float32((largest if largest > 0 else np.float32(1)) / np.float32(127))
         integers = np.clip(np.rint(slope / scale), -127, 127).astype(np.int8)
-        return graph.PRelu(self.name, self.inputs, self.name, slope=integers, slope_scale=scale)
+        node = graph.PRelu(self.name, self.inputs, self.name, slope=integers, slope_scale=scale)
+        return portable_slopes(node, tensors[self.inputs[0]], tensors[self.name])
 
 
 Inputs = tuple[str, ...]

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from judges import builtin_ref, tflm
+from one_op import tensor
 from sequence_toys import MAKERS, clips, inputs, lively
 from torch import Tensor, nn
 
@@ -148,7 +149,7 @@ def test_slopes_learn_through_the_grid() -> None:
 
 def test_slopes_that_are_all_zero_stay_zero() -> None:
     step = PReluStep("act", ("x",), torch.zeros(3))
-    node = step.node({})
+    node = step.node({name: tensor(name, (1, 3, 1, 4), 0.1) for name in ("x", "act")})
     assert not node.slope.any() and node.slope_scale > 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -221,3 +223,37 @@ def test_moving_data_to_another_scale_is_refused_by_name(node: Moved) -> None:
         tflite_bytes(graph)
     with pytest.raises(BadInput, match=f"{node.op} 'op' changes the scale"):
         read_onnx(onnx_bytes(graph))
+
+
+@pytest.mark.needs("tflite_micro")
+def test_prelu_on_portable_scales_has_one_result_in_tensorflow_lite_and_in_its_micro_runtime() -> None:
+    shape = (1, 1, 16, 16)
+    source, output = tensor("x", shape, 0.009632978, -128), tensor("y", shape, 0.0038531912, -128)
+    slope = PRelu("op", ("x",), "y", slope=np.array([101], np.int8), slope_scale=np.float32(0.002))
+    values = every_value(shape[1:])
+    before = graph_of(slope, source, output)
+    assert not np.array_equal(tflm(tflite_bytes(before), values), reference.Reference(before).run(values)["y"])
+    moved = replace(output, scale=rectify.portable_output_scale(source, output))
+    assert 0 < moved.scale / output.scale - 1 < 1e-6
+    after = graph_of(rectify.portable_slopes(slope, source, moved), source, moved)
+    for judge in (builtin_ref, tflm):
+        np.testing.assert_array_equal(judge(tflite_bytes(after), values), reference.Reference(after).run(values)["y"])
+
+
+def test_portable_slopes_give_negative_values_one_result_in_both_precisions() -> None:
+    rng, moved = np.random.default_rng(3), 0
+    for _ in range(300):
+        source = tensor("x", (1, 64, 1, 1), random_scale(rng), random_zero_point(rng))
+        output = tensor("y", (1, 64, 1, 1), float(source.scale) * rng.uniform(0.2, 1.2), 0)
+        slope = rng.integers(-127, 128, 64, dtype=np.int8)
+        node = PRelu("op", ("x",), "y", slope=slope, slope_scale=np.float32(rng.uniform(0.05, 1) / 127))
+        found = rectify.portable_slopes(node, source, output)
+        moved += found.slope_scale != node.slope_scale
+        assert 0 <= found.slope_scale / node.slope_scale - 1 < 1e-6
+        below = np.arange(-128, max(source.zero_point, -127), dtype=np.int64).reshape(1, 1, 1, -1)
+        both = [
+            rectify.prelu(below, rectify.prelu_parameters(found, source, output, "int8", of))
+            for of in ("tflite", "tflm")
+        ]
+        np.testing.assert_array_equal(*both)
+    assert moved

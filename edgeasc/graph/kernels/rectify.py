@@ -6,14 +6,15 @@ requantised from the product with the slope's integer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeasc.errors import BadInput
 from edgeasc.graph.kernels.arrays import INT8_MAX, INT8_MIN, check_int32, constant, every_int8, requantizer
+from edgeasc.graph.kernels.unary import Dialect
 from edgeasc.graph.model import Form, LeakyRelu, PRelu, QTensor
 from edgeasc.graph.rounding import quantize_multiplier
 
@@ -48,14 +49,22 @@ def leaky_relu_table(node: LeakyRelu, source: QTensor, output: QTensor, form: Fo
     return (result + output.zero_point).clip(INT8_MIN, INT8_MAX).astype(np.int8)
 
 
-def prelu_parameters(node: PRelu, source: QTensor, output: QTensor, form: Form) -> PReluParameters:
-    """Parameters of `node`.
+def prelu_parameters(
+    node: PRelu, source: QTensor, output: QTensor, form: Form, dialect: Dialect = "tflite"
+) -> PReluParameters:
+    """Parameters of `node`, formed from the scales in float32, or in float64 as TensorFlow Lite Micro does.
+
+    The multipliers then differ by 2^-23 at most, which moves a result only where it is a tie all but exactly; a frozen
+    graph has scales from `portable_output_scale` and `portable_slopes`, where both give one result.
 
     Raises:
         BadInput: a value or a product, shifted left for the output's scale, may leave int32.
     """
-    sloped = np.float32(np.float32(source.scale * np.float32(node.slope_scale)) / output.scale)
-    (up, up_shift), (down, down_shift) = _multiplier(_identity(source, output)), _multiplier(sloped)
+    kind = np.float32 if dialect == "tflite" else np.float64
+    scale, slope_scale, output_scale = kind(source.scale), kind(node.slope_scale), kind(output.scale)
+    (up, up_shift), (down, down_shift) = (
+        _multiplier(kind(real)) for real in (scale / output_scale, kind(scale * slope_scale) / output_scale)
+    )
     reach = max(127 - source.zero_point, 128 + source.zero_point)
     slope = node.slope.astype(np.int64)
     check_int32(f"the values of {node.name}", reach, up_shift)
@@ -76,11 +85,35 @@ def prelu(values: Any, parameters: PReluParameters) -> Any:
     return (up * ~below + down * below + p.output_zero_point).clip(INT8_MIN, INT8_MAX)
 
 
+def portable_output_scale(source: QTensor, output: QTensor) -> np.float32:
+    """The smallest scale, `output.scale` or just above, for which every runtime gives positive values one result."""
+    while not _one_result(PRelu("", ("x",), "y", np.zeros(1, np.int8), np.float32(1)), source, output):
+        output = replace(output, scale=np.nextafter(output.scale, np.float32(np.inf)))
+    return output.scale
+
+
+def portable_slopes(node: PRelu, source: QTensor, output: QTensor) -> PRelu:
+    """`node` with the smallest scale of its slopes, its own or just above, that gives negative values one result."""
+    while not _one_result(node, source, output, positive=False):
+        node = replace(node, slope_scale=np.nextafter(node.slope_scale, np.float32(np.inf)))
+    return node
+
+
+def _one_result(node: PRelu, source: QTensor, output: QTensor, positive: bool = True) -> bool:
+    inputs = every_int8()
+    inputs = inputs[(inputs >= source.zero_point) == positive].reshape(1, 1, 1, -1)
+    distinct = replace(node, slope=np.unique(node.slope))
+    first, second = (
+        prelu(inputs, prelu_parameters(distinct, source, output, "int8", dialect)) for dialect in get_args(Dialect)
+    )
+    return bool(np.array_equal(first, second))
+
+
 def _identity(source: QTensor, output: QTensor) -> np.float32:
     return np.float32(source.scale / output.scale)
 
 
-def _multiplier(real: np.float32) -> tuple[int, int]:
+def _multiplier(real: np.floating[Any]) -> tuple[int, int]:
     multiplier, shift = quantize_multiplier(float(real))
     return int(multiplier), int(shift)
 
