@@ -73,6 +73,22 @@ def test_epochs_for_a_recipe_that_counts_iterations_are_refused_with_the_cure():
     assert load_recipe("cnn10", ("train.epochs=3", "train.iterations=0")).train.epochs == 3
 
 
+def test_masks_beside_augmentation_of_waveforms_are_named_as_idle():
+    assert load_recipe("eat-s-gmme").idle == ()
+    assert load_recipe("eat-s-gmme", ("augment.mixup_alpha=0.2", "augment.place=norm")).idle == (
+        "augment.mixup_alpha",
+        "augment.place",
+    )
+    assert load_recipe("cnn10", ("augment.mixup_alpha=0.2",)).idle == ()
+
+
+def test_a_lone_word_where_a_list_belongs_is_told_how_to_write_it():
+    with pytest.raises(
+        UsageError, match=r'wave_augment\.mixes: Input should be a list in brackets, such as \["mixup"\]'
+    ):
+        load_recipe("eat-s-gmme", ("wave_augment.mixes=mixup",))
+
+
 @pytest.mark.parametrize("name", [name for name in list_recipes() if "norm" in load_recipe(name).model.options])
 def test_eps_of_resnorm_can_be_held_by_the_int8_form(name):
     assert load_recipe(name).model.options["eps"] >= 1e-3

@@ -78,6 +78,8 @@ def command(
     assumed(defaults | ({"--cache": str(default_cache())} if cache is None else {}), quiet)
     for text in (*dataset.notes, f"{dataset.name}: {len(parts.train)} clips to train on; {parts.rule}"):
         note(text, quiet)
+    for key in resolved.idle:
+        note(f"{key} does nothing here: [wave_augment] stands for [augment]", quiet)
     cache = cache or default_cache()
     run = train_run(resolved, dataset, parts, out, teacher, resume, progress_for(quiet), cache, starts)
     if run.evaluate_file.is_file():

@@ -55,6 +55,15 @@ class Recipe(Spec):
         return self
 
     @property
+    def idle(self) -> tuple[str, ...]:
+        """Keys of `[augment]` that were set and do nothing, since `[wave_augment]` stands in its place."""
+        if self.wave_augment is None:
+            return ()
+        usual = AugmentSpec()
+        keys = (key for key in AugmentSpec.model_fields if getattr(self.augment, key) != getattr(usual, key))
+        return tuple(f"augment.{key}" for key in keys)
+
+    @property
     def n_samples(self) -> int:
         """Samples of one network input."""
         return round(self.data.clip_seconds * self.features.sample_rate)

@@ -46,11 +46,18 @@ def parse_spec(kind: type[S], document: dict[str, Any], path: Path | None = None
         place = [str(part) for part in first["loc"]]
         key = ".".join(part for part in place if part not in FRONT_ENDS)
         said = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "tuple_type":
+            said = f"Input should be a list in brackets, such as [{_as_toml(first['input'])}]"
         why = f"{key}: {said}" if key else said
         if first["type"] == "extra_forbidden":
             *section, word = place
             why = f"unknown key {key!r}{nearest(word, _keys(kind, section))}"
         raise UsageError(what, why, path) from None
+
+
+def _as_toml(value: Any) -> str:
+    """A lone value as an item of a TOML list."""
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def parse_front_end(document: dict[str, Any], path: Path | None = None, what: str = "front end") -> FrontEndSpec:

@@ -53,6 +53,7 @@ def train_run(
         KeyboardInterrupt: after the state `interrupted` is written.
     """
     run, progress = Run(out), progress or Progress()
+    check_network(recipe, len(dataset.labels))
     rows = split_rows(dataset, split)
     with run.locked():
         if resume and run.exists:
@@ -128,16 +129,16 @@ def fresh_network(recipe: Recipe, num_classes: int, training: ClipArrays) -> nn.
     for module in network.modules():
         if isinstance(module, GlobalFreqNorm):
             module.set_statistics(torch.from_numpy(training.features))
-    _check_input(network, recipe)
     return network
 
 
-def _check_input(network: nn.Module, recipe: Recipe) -> None:
-    """Hear digital silence once, so that an input too short for the network is told before hours of work.
+def check_network(recipe: Recipe, num_classes: int) -> None:
+    """Build the recipe's network and let it hear digital silence once, before hours of listening to recordings.
 
     Raises:
-        UsageError: no layer can be computed on inputs of the recipe's length.
+        UsageError: an unknown option, or a layer that cannot be computed on inputs of the recipe's length.
     """
+    network = create_model(recipe.model.name, num_classes, **recipe.model.options)
     shape = (1, 1, recipe.features.n_mels, recipe.n_frames)
     try:
         with evaluating(network):

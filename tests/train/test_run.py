@@ -233,9 +233,15 @@ def test_an_input_too_short_for_the_network_is_a_usage_error(tmp_path):
         train_run(short, *tones(), tmp_path / "short")
 
 
+def test_an_option_that_no_network_has_is_told_before_any_recording_is_heard(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgeasc.train.run.clip_arrays", lambda *rest: pytest.fail("recordings were read first"))
+    for model in ({"name": "cnn10", "options": {"wdth": 1}}, {"name": "cnn10", "options": {"width": 0.1}}):
+        with pytest.raises(UsageError):
+            train_run(recipe(model=model), *tones(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_fails_before_its_first_epoch_leaves_its_place_free(tmp_path):
-    short = recipe().model_copy(update={"data": recipe().data.model_copy(update={"clip_seconds": 0.02})})
-    wanted = short.model_copy(update={"model": recipe(model={"name": "cnn10", "options": {"n_mels": 32}}).model})
-    with pytest.raises(UsageError):
-        train_run(wanted, *tones(), tmp_path / "run")
+    with pytest.raises(BadInput):
+        train_run(recipe(), *tones(), tmp_path / "run", teacher=tmp_path / "no run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
