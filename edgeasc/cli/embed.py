@@ -31,8 +31,11 @@ def command(run: Path, data: Path | None, threads: int, cache: Path | None, out:
     from edgeasc.data.cache import default_cache
     from edgeasc.data.layouts import open_dataset
     from edgeasc.embeddings import write_embeddings
+    from edgeasc.errors import UsageError
     from edgeasc.train.embed import embed_run
 
+    if out.suffix != ".npz":
+        raise UsageError("--out", f"{out.name} is not the name of an .npz file, as which svm and plot know embeddings")
     dataset = open_dataset(data)
     defaults = {"--data": "built-in scenes"} if data is None else {}
     assumed(defaults | ({"--cache": str(default_cache())} if cache is None else {}), quiet)

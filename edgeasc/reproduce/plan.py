@@ -80,7 +80,7 @@ def chosen_rows(table: PaperTable, choice: Choice) -> list[Row]:
     known = [row.name for row in rows]
     for name in choice.rows:
         if not any(name.lower() in one.lower() for one in known):
-            raise UsageError("--row", f"no row {name!r}{nearest(name, known) or '; there are ' + ', '.join(known)}")
+            raise UsageError("--row", f"no row {name!r}{nearest(name, known) or '; there are ' + '; '.join(known)}")
     return [row for row in rows if any(name.lower() in row.name.lower() for name in choice.rows)]
 
 

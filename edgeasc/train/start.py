@@ -46,7 +46,8 @@ def start_from(network: nn.Module, starts: Sequence[Start]) -> None:
     parts = dict(network.named_modules())
     for start in starts:
         if start.part not in parts:
-            hint = nearest(start.part, [name for name, _ in network.named_children()])
+            known = [name for name, _ in network.named_children()]
+            hint = nearest(start.part, known) or f"; it has {', '.join(known)}"
             raise UsageError("--init", f"the network has no part {start.part!r}{hint}")
         run = Run(start.run)
         run.info()  # says whether there is a run at all

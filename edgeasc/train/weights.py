@@ -60,7 +60,9 @@ def load_weights(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> 
         network.load_state_dict(tensors)
     except RuntimeError as error:
         reason = " ".join(str(error).split("\n\t")[1:2]) or str(error)
-        raise BadInput("checkpoint", f"does not fit the network: {reason}", path) from error
+        first, *more = reason.split(", ")
+        rest = f" and {len(more)} more" if more and first.endswith('"') else "".join(f", {word}" for word in more)
+        raise BadInput("checkpoint", f"does not fit the network: {first}{rest}", path) from error
 
 
 def _payload(content: bytes) -> bytes:

@@ -69,3 +69,8 @@ def test_what_is_no_report_is_refused(embedded: Path, tmp_path: Path, capsys: py
     assert main(["svm", str(tmp_path / "list.json")]) == 3
     assert main(["embed", str(tmp_path), "--out", str(tmp_path / "e.npz")]) == 3
     assert not (tmp_path / "e.npz").exists()
+
+
+def test_a_file_that_svm_and_plot_would_not_know_is_refused(run: Path, tmp_path: Path) -> None:
+    assert main(["embed", str(run), "--out", str(tmp_path / "e.txt")]) == 2
+    assert not (tmp_path / "e.txt").exists()

@@ -76,6 +76,8 @@ def test_unknown_parts_missing_runs_and_other_networks_are_refused(tmp_path: Pat
     run = run_of("cnn10", tmp_path, 1)
     with pytest.raises(UsageError, match="no part 'frist'; did you mean 'first'"):
         start_from(fused(), [Start(run.path, "frist")])
+    with pytest.raises(UsageError, match="no part 'xyz'; it has first, second"):
+        start_from(fused(), [Start(run.path, "xyz")])
     with pytest.raises(BadInput, match="no run folder"):
         start_from(fused(), [Start(tmp_path / "nothing", "first")])
     with pytest.raises(BadInput, match="does not fit"):

@@ -74,6 +74,12 @@ def test_weights_of_another_network_are_refused(tensors, tmp_path):
         load_weights(nn.Linear(3, 2), tensors, tmp_path / "x.safetensors")
 
 
+def test_weights_of_another_network_name_one_tensor_and_count_the_rest(tmp_path):
+    network = nn.Sequential(*(nn.Linear(2, 2) for _ in range(40)))
+    with pytest.raises(BadInput, match=r'Missing key\(s\) in state_dict: "0.weight" and 79 more$'):
+        load_weights(network, {}, tmp_path / "x.safetensors")
+
+
 def test_random_mutations_never_escape_as_another_error(path):
     content, rng = path.read_bytes(), np.random.default_rng(0)
     for _ in range(200):
