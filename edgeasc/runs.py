@@ -11,7 +11,7 @@ import io
 import os
 import platform
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
@@ -233,6 +233,8 @@ class Run:
     def locked(self) -> Iterator[None]:
         """Hold the folder against a second writer; the system lets go when the process dies.
 
+        A folder into which nothing was written goes again.
+
         Raises:
             UsageError: another process is writing this run.
         """
@@ -244,7 +246,16 @@ class Run:
                 raise UsageError("run", "another process is writing this run", self.path) from None
             for torn in self.path.rglob(".*.part"):  # of a writer that was killed: nobody else writes here now
                 torn.unlink(missing_ok=True)
-            yield
+            try:
+                yield
+            finally:
+                self._leave_nothing_empty(Path(stream.name))
+
+    def _leave_nothing_empty(self, lock: Path) -> None:
+        if [path.name for path in self.path.iterdir()] == [lock.name]:
+            with suppress(OSError):  # Windows keeps the lock of an open file
+                lock.unlink()
+                self.path.rmdir()
 
 
 def installed_versions() -> dict[str, str]:

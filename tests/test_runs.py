@@ -114,6 +114,15 @@ def test_a_second_writer_is_refused_until_the_first_lets_go(run):
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_a_folder_that_was_only_locked_is_gone_and_a_second_writer_does_not_take_it_away(tmp_path):
+    empty = Run(tmp_path / "empty")
+    code = f"from pathlib import Path; from edgeasc.runs import Run\nwith Run(Path({str(empty.path)!r})).locked(): pass"
+    with empty.locked():
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 1
+        assert (empty.path / ".lock").exists()
+    assert not empty.path.exists()
+
+
 def test_reading_a_run_imports_neither_torch_nor_numpy(run):
     code = (
         "import sys; from pathlib import Path; from edgeasc.runs import Run\n"

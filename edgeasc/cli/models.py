@@ -42,7 +42,7 @@ def command(name: str | None, card: bool, form: str, quiet: bool) -> None:
             recipe.model.name,
             ", ".join(f"{key}={value}" for key, value in recipe.model.options.items()) or "-",
             f"{recipe.features.n_mels} x {recipe.n_frames}",
-            f"{recipe.data.clip_seconds:g} s",
+            f"{recipe.data.clip_seconds:.3g} s",
             recipe.train.length,
         )
         for item, recipe in recipes.items()

@@ -58,6 +58,8 @@ def _selecting(dataset: Dataset, rest: list[Clip], validation: float, seed: int)
         _uncut([clip for clip in rest if clip.role != "validation"], prescribed, "the prescribed validation clips")
         return {clip.group for clip in prescribed}, f"; validation: the clips that {dataset.name} sets aside for it"
     chosen = _drawn(rest, validation, seed, key=lambda clip: (dataset.labels[clip.label], clip.device or ""))
+    if validation and not chosen:
+        return chosen, "; no validation: too few training recordings to spare one"
     return chosen, f"; validation: {validation:.0%} of the training recordings, seed {seed}" if validation else ""
 
 

@@ -66,6 +66,12 @@ def test_validation_takes_its_part_of_every_class() -> None:
         assert of_class == [36, 4, 10]
 
 
+def test_too_few_recordings_for_validation_are_said_to_be_too_few() -> None:
+    chosen = split(toy_dataset(2, 3, 1, 3, (None,)), validation=0.1)
+    assert not chosen.validation
+    assert chosen.rule.endswith("no validation: too few training recordings to spare one")
+
+
 def test_without_a_fold_the_largest_is_held_out() -> None:
     chosen = split(toy_dataset(groups=8, folds=4), validation=0)
     assert {clip.fold for clip in chosen.test} == {4}
