@@ -78,7 +78,7 @@ class Member:
 
 ZOO = {
     "bcresnet-mod-1": Member("bcresnet-mod-1", epochs=30),
-    "bcresnet-mod-8": Member("bcresnet-mod-8", short=(*LARGE, "model.options.lam=1.0"), epochs=8),  # as recipe esc10
+    "bcresnet-mod-8": Member("bcresnet-mod-8", short=(*LARGE, "model.options.lam=1.0"), epochs=24),  # as recipe esc10
     "bcresnet-8": Member("bcresnet-8", short=LARGE, epochs=2),
     "mobilenet-v1": Member("mobilenet-v1", short=(*PANNS, "quantize.epochs=3"), epochs=20),
     "cnn6": Member("cnn6", short=PANNS),

@@ -225,7 +225,10 @@ class _Reader:
             return
         shape = (1,) * (4 - stored.ndim) + stored.shape
         if shape[0] != 1:
-            raise BadInput("ONNX", f"constant {source!r} of shape {shape} differs from clip to clip")
+            if any(node.op_type in ("Add", "Sub", "Mul") and result in node.input for node in self.model.graph.node):
+                raise BadInput("ONNX", f"constant {source!r} of shape {shape} differs from clip to clip")
+            self.weights[result] = (stored, scale, axis)  # of an operator that will be named, as it has no place here
+            return
         self.add_tensor(source, shape, node, stored.reshape(shape))
         self.reals[result] = source
 
