@@ -130,7 +130,7 @@ def _layer(node: Node, graph: IntegerGraph, alive: int, seen: set[str]) -> Layer
     weights, nonzero_weights, biases, nonzero_biases, scales = _conv_counts(node)
     slopes = node.slope if isinstance(node, PRelu) else np.zeros(0, np.int8)
     parameters = weights + slopes.size + sum(tensor.size for tensor in arrays)
-    nonzero = nonzero_weights + np.count_nonzero(slopes) + sum(nonzero_values(tensor) for tensor in arrays)
+    nonzero = nonzero_weights + int(np.count_nonzero(slopes)) + sum(nonzero_values(tensor) for tensor in arrays)
     floats, nonzero_floats = _float_counts(node)
     return LayerCount(
         name=node.name,
