@@ -10,6 +10,7 @@ from typing import Protocol
 
 from torch import nn
 
+from edgeasc.compress.equalise import equalise
 from edgeasc.compress.phases import prune_network, train_on_grid
 from edgeasc.compress.quantnet import QuantNet
 from edgeasc.compress.solve import Plan
@@ -17,6 +18,7 @@ from edgeasc.errors import UsageError
 from edgeasc.specs import Recipe, nearest
 from edgeasc.train.batches import ClipArrays
 from edgeasc.train.checkpoint import Checkpoint
+from edgeasc.train.loop import calibration_inputs
 from edgeasc.train.progress import Progress
 
 
@@ -78,6 +80,7 @@ class Native:
         progress: Progress | None,
     ) -> QuantNet:
         net = QuantNet(network.eval(), recipe.quantize.form, input_shape)
+        equalise(net, calibration_inputs(training, recipe))
         train_on_grid(net, training, recipe, plan, teacher=teacher, checkpoint=checkpoint, progress=progress)
         return net.eval()
 

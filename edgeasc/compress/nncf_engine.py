@@ -14,10 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgeasc.compress.nncf_grids import ISLANDS, FoldedNetwork, Placement, hand_over, keep_offsets, placement_of
+from edgeasc.compress.equalise import equalise
+from edgeasc.compress.nncf_grids import ISLANDS, FoldedNetwork, Placement, hand_over, placement_of
 from edgeasc.compress.nncf_library import load_nncf, quiet, require_nncf
+from edgeasc.compress.offsets import banded, cut_offsets, judged_on
 from edgeasc.compress.prune import magnitude_masks, prunable, ramped_keep
-from edgeasc.compress.quantnet import QuantNet
+from edgeasc.compress.quantnet import QuantNet, running
 from edgeasc.compress.solve import Plan
 from edgeasc.errors import BadInput, UsageError
 from edgeasc.nn.sequence import SEQUENCE_LEAVES
@@ -122,6 +124,7 @@ class Nncf:
         """
         load_nncf()
         net = QuantNet(network.eval(), recipe.quantize.form, input_shape)
+        equalise(net, calibration_inputs(training, recipe))
         spec = recipe.quantize
         exact = min(spec.exact_epochs, spec.epochs)
         position = checkpoint.position() if checkpoint is not None else None
@@ -135,7 +138,9 @@ class Nncf:
             if spec.epochs > exact:
                 _train_hooked(hooked, placement, training, recipe, plan, teacher, checkpoint, progress)
             hand_over(hooked, placement, net)
-            net.keep_offsets(plan.keep_offsets)
+            with running(net, "float"):
+                biased = banded(net.ordered())
+                cut_offsets(net, biased, plan.keep_offsets, judged_on(calibration_inputs(training, recipe)))
         net.mode = "exact"
         if exact:
             # The learning rate goes on where one cosine over all epochs would be.
@@ -160,10 +165,10 @@ def _train_hooked(
     """Train behind NNCF's quantisers, zeros kept; sub-band biases that the plan has no room for go step by step."""
     spec, offsets = recipe.quantize, plan.costs.offsets
     epochs = spec.epochs - spec.exact_epochs
+    biased, judged = banded(hooked.steps().values()), judged_on(calibration_inputs(training, recipe))
 
     def before_epoch(epoch: int) -> None:
-        if plan.keep_offsets < offsets:
-            keep_offsets(hooked, placement, ramped_keep(plan.keep_offsets, offsets, epoch, epochs))
+        cut_offsets(hooked, biased, ramped_keep(plan.keep_offsets, offsets, epoch, epochs), judged)
 
     phase = Phase.on_grid(recipe, "quantize", epochs, spec.lr)
     hooks = Hooks(before_epoch=before_epoch, after_step=lambda step: hooked.apply_masks())

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from edgeasc.compress.fold import INPUT
-from edgeasc.compress.prune import offset_masks
 from edgeasc.compress.quantnet import QuantNet
 from edgeasc.compress.steps import Constant, ConvStep, LogisticStep, ResNormStep, RsqrtStep, SiluStep, Step
 from edgeasc.errors import BadInput
@@ -190,17 +189,6 @@ def _new_quantizer(net: QuantNet, name: str) -> Any:
 
 def _read_by_rsqrt(net: QuantNet) -> set[str]:
     return {name for step in net.ordered() if isinstance(step, RsqrtStep) for name in step.inputs}
-
-
-@torch.no_grad()
-def keep_offsets(network: FoldedNetwork, placement: Placement, keep: int) -> None:
-    """Set all but `keep` of the sub-band biases to zero, the least audible first, as `QuantNet.keep_offsets` does."""
-    banded = {name: conv for name, conv in network.convs().items() if conv.gain is not None}
-    steps = {name: int8_grid(name, placement.activations[name])[0] for name in banded}
-    masks = offset_masks({name: conv.offset * conv.offset_mask for name, conv in banded.items()}, steps, keep)
-    for name, conv in banded.items():
-        conv.offset_mask.copy_(masks[name])
-    network.apply_masks()
 
 
 @torch.no_grad()

@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from edgeasc.compress.offsets import banded, cut_offsets, judged_on
 from edgeasc.compress.prune import apply_masks, magnitude_masks, prunable, ramped_keep
-from edgeasc.compress.quantnet import QuantNet
+from edgeasc.compress.quantnet import QuantNet, running
 from edgeasc.compress.solve import Plan
 from edgeasc.specs import Recipe
 from edgeasc.train.batches import ClipArrays
@@ -82,7 +83,9 @@ def train_on_grid(
     def before_epoch(epoch: int) -> None:
         if epoch < exact_from:
             net.observe(calibration_inputs(training, recipe))
-            net.keep_offsets(ramped_keep(plan.keep_offsets, plan.costs.offsets, epoch, exact_from))
+            keep = ramped_keep(plan.keep_offsets, plan.costs.offsets, epoch, exact_from)
+            with running(net, "float"):
+                cut_offsets(net, banded(net.ordered()), keep, judged_on(calibration_inputs(training, recipe)))
         net.mode = "fake" if epoch < exact_from or spec.exact_epochs == 0 else "exact"
 
     phase = Phase.on_grid(recipe, "quantize", spec.epochs, spec.lr)

@@ -86,16 +86,3 @@ def apply_masks(weights: dict[str, nn.Parameter], masks: dict[str, Tensor]) -> N
     """Set the pruned weights to exact zero, in place."""
     for name, weight in weights.items():
         weight.mul_(masks[name].to(weight))
-
-
-@torch.no_grad()
-def offset_masks(offsets: dict[str, Tensor], steps: dict[str, float], keep: int) -> dict[str, Tensor]:
-    """Masks that keep the `keep` sub-band biases that move their layer's output by the most output steps.
-
-    Args:
-        offsets: biases [C, bands] by layer.
-        steps: the output step of every layer, in real units.
-    """
-    moved = torch.cat([(offset.abs() / steps[name]).flatten() for name, offset in offsets.items()])
-    parts = _largest(moved, keep).split([offset.numel() for offset in offsets.values()])
-    return {name: part.view_as(offset) for (name, offset), part in zip(offsets.items(), parts, strict=True)}

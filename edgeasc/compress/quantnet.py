@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from edgeasc.compress.exact import ExactKernels
 from edgeasc.compress.fold import INPUT, fold_network
-from edgeasc.compress.prune import offset_masks
 from edgeasc.compress.sequence_steps import LeakyReluStep, PReluStep
 from edgeasc.compress.steps import (
     AddStep,
@@ -212,16 +211,6 @@ class QuantNet(nn.Module):
             if isinstance(step, RsqrtStep):
                 source, output = tensors[step.inputs[0]], tensors[step.name]
                 self.scales[self.index[step.name]] = float(portable_rsqrt_scale(source, output, self.form))
-
-    def keep_offsets(self, keep: int) -> None:
-        """Set all but `keep` of the sub-band biases to zero, the least audible first; all of them: no change."""
-        banded = {s.name: s for s in self.ordered() if isinstance(s, ConvStep) and s.is_banded}
-        if keep >= sum(step.offset.numel() for step in banded.values()):
-            return
-        offsets = {name: step.offset * step.offset_mask for name, step in banded.items()}
-        masks = offset_masks(offsets, {name: float(self.scales[self.index[name]]) for name in banded}, keep)
-        for name, step in banded.items():
-            step.offset_mask.copy_(masks[name])
 
     def tensors(self) -> dict[str, QTensor]:
         """The grids as tensors of the integer graph."""
