@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import click
 
 from edgeasc.cli.group import Verb
@@ -40,12 +42,12 @@ def command(name: str | None, card: bool, form: str, quiet: bool) -> None:
         (
             item,
             recipe.model.name,
-            ", ".join(f"{key}={value}" for key, value in recipe.model.options.items()) or "-",
             f"{recipe.features.n_mels} x {recipe.n_frames}",
             f"{recipe.data.clip_seconds:.3g} s",
             recipe.train.length,
         )
         for item, recipe in recipes.items()
     ]
-    headings = ("recipe", "network", "options", ">mels x frames", ">clip", ">training")
-    show([Table(headings, rows), "Networks: " + ", ".join(list_models())], document, form)
+    headings = ("recipe", "network", ">mels x frames", ">clip", ">training")
+    networks = fill("Networks: " + ", ".join(list_models()), 80, break_on_hyphens=False)
+    show([Table(headings, rows), networks], document, form)

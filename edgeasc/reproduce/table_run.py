@@ -56,8 +56,9 @@ class OpenTable:
 
     def plan_blocks(self) -> list[Block]:
         """`plan` for people."""
-        rows = [(job.words, job.recipe.model.name, job.recipe.train.length, str(job.folder)) for job in self.jobs]
-        return [Table(("run", "network", "schedule", "folder"), rows, f"{self.table.title}: {len(rows)} runs")]
+        rows = [(job.words, job.recipe.model.name, job.recipe.train.length) for job in self.jobs]
+        table = Table(("run", "network", "schedule"), rows, f"{self.table.title}: {len(rows)} runs")
+        return [table, f"Every run gets a folder of its own in {self.out}."]
 
 
 def open_table(name: str, folders: Sequence[Path], choice: Choice, out: Path, stand_in: bool = False) -> OpenTable:

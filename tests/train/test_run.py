@@ -225,7 +225,8 @@ def test_ctrl_c_exits_130_and_leaves_a_resumable_run(tmp_path):
 
 def test_an_input_too_short_for_the_network_is_a_usage_error(tmp_path):
     wanted = recipe(model={"name": "cnn10", "options": {"width": 0.03125, "n_mels": 32}})  # 17 frames, fine; then 9
-    assert fresh_network(wanted, 3, clip_arrays(*tones()[:1], tones()[1].train, wanted)) is not None
+    network = fresh_network(wanted, 3, clip_arrays(*tones()[:1], tones()[1].train, wanted))
+    assert network(torch.zeros(1, 1, 32, 17)).shape == (1, 3)
     short = wanted.model_copy(update={"data": wanted.data.model_copy(update={"clip_seconds": 0.2})})
     with pytest.raises(
         UsageError, match=r"clip_seconds: cnn10 cannot take inputs of 0.2 s .32 x 9 values.: .*too small"
