@@ -1,10 +1,12 @@
 """What the two steps before training on the grid are worth: equal channels, and biases judged by what is missed.
 
-    python benchmarks/grid.py [--seeds 0 1 2] [--budget 4KiB] [--work FOLDER]
+    python benchmarks/grid.py [--seeds 0 1 2] [--runs RUN ...] [--budget 4KiB] [--work FOLDER]
 
 The recipe of `edgeasc demo` is trained on the built-in scenes and pruned once for each seed. From there it goes to the
 integer grid four times: with channels as training left them or equalised, and with sub-band biases cut by size in
-output steps or by Fisher information. Test clips are looked at in the end only. Writes <date>-grid.json.
+output steps or by Fisher information. `--runs` takes float runs that are there, such as the one of `edgeasc demo`.
+Written down besides: the spread of loudness that training left between channels, in octaves between the loudest and the
+middle one. Test clips are looked at in the end only. Writes <date>-grid.json.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from torch import Tensor, nn
 
 from edgeasc.bench.machine import describe_machine
 from edgeasc.compress.engine import Native
+from edgeasc.compress.equalise import free_pairs, loudness, octaves
 from edgeasc.compress.inventory import costs_of
 from edgeasc.compress.offsets import keep_worthiest
 from edgeasc.compress.quantnet import QuantNet, running
@@ -37,8 +40,10 @@ from edgeasc.data.split import split
 from edgeasc.files import write_json
 from edgeasc.recipes import load_recipe
 from edgeasc.sizes import parse_size
+from edgeasc.specs import Recipe
 from edgeasc.tables import Table, as_text
 from edgeasc.train.batches import ClipArrays
+from edgeasc.train.loop import calibration_inputs
 from edgeasc.train.run import clip_arrays, load_network, train_run
 
 WAYS = ((False, False), (True, False), (False, True), (True, True))  # equalised, judged
@@ -46,7 +51,8 @@ WAYS = ((False, False), (True, False), (False, True), (True, True))  # equalised
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--runs", type=Path, nargs="*", default=[], help="float runs of scenes-demo")
     parser.add_argument("--budget", default="4KiB")
     parser.add_argument("--work", type=Path, default=None, help="folder for the float runs, to go on with")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
@@ -80,14 +86,20 @@ def scores(network: nn.Module, clips: ClipArrays, frames: int) -> dict[str, floa
     return {"accuracy": float((logits.argmax(1) == labels).float().mean()), "log_loss": float(loss)}
 
 
-def one_seed(seed: int, budget: int, work: Path) -> list[dict[str, Any]]:
-    """All ways from one pruned network."""
+def trained(seed: int, work: Path) -> Path:
+    """The float run of a seed, trained unless it is there."""
     recipe = load_recipe("scenes-demo", (f"train.seed={seed}",))
-    dataset, cache = open_dataset(None, 0), work / "cache"
+    dataset, run = open_dataset(None, 0), work / f"float-{seed}"
     parts = split(dataset, validation=recipe.data.validation, seed=seed)
-    run = work / f"float-{seed}"
-    train_run(recipe, dataset, parts, run, resume=True, cache=cache)
+    train_run(recipe, dataset, parts, run, resume=True, cache=work / "cache")
+    return run
+
+
+def all_ways(run: Path, name: str, budget: int, work: Path) -> list[dict[str, Any]]:
+    """The four ways from one pruned network."""
     network, recipe, _ = load_network(run)
+    dataset, cache = open_dataset(None, 0), work / "cache"
+    parts = split(dataset, validation=recipe.data.validation, seed=recipe.train.seed)
     chosen = calibration_clips(read_calibration(calibration_path("built-in-scenes")), dataset)
     training = clip_arrays(dataset, parts.train, recipe, cache)
     training = replace(training, calibration=clip_arrays(dataset, chosen, recipe, cache).features)
@@ -97,17 +109,25 @@ def one_seed(seed: int, budget: int, work: Path) -> list[dict[str, Any]]:
     before = scores(network.eval(), test, recipe.n_frames)
     engine.prune(network, training, recipe, plan, teacher, None, None)
     pruned = scores(network.eval(), test, recipe.n_frames)
+    shape = (1, 1, recipe.features.n_mels, recipe.n_frames)
+    known = {"run": name, "n": len(test), "float": before, "pruned": pruned}
+    known["octaves"] = loudest(QuantNet(network, recipe.quantize.form, shape), training, recipe)
     rows = []
     for equalised, judged in WAYS:
         with way(equalised, judged):
-            shape = (1, 1, recipe.features.n_mels, recipe.n_frames)
             net = engine.quantize(copy.deepcopy(network), training, recipe, plan, shape, teacher, None, None)
         with running(net, "exact"):
             integers = scores(net, test, recipe.n_frames)
-        row = {"seed": seed, "equalised": equalised, "judged": judged, "n": len(test)}
-        rows.append({**row, "float": before, "pruned": pruned, "integers": integers})
-        print(f"seed {seed} equalised {equalised} judged {judged}: {integers}", flush=True)
+        rows.append({**known, "equalised": equalised, "judged": judged, "integers": integers})
+        print(f"{name} equalised {equalised} judged {judged}: {integers}", flush=True)
     return rows
+
+
+def loudest(net: QuantNet, training: ClipArrays, recipe: Recipe) -> float:
+    """By how many octaves the loudest channel of a free tensor stands above the middle one."""
+    free = [first for first, _ in free_pairs(net)]
+    found = loudness(net.eval(), free, calibration_inputs(training, recipe))
+    return max(-float(octaves(one).min()) for one in found.values())
 
 
 def main() -> None:
@@ -115,7 +135,9 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as fallback:
         work = options.work or Path(fallback)
-        rows = [row for seed in options.seeds for row in one_seed(seed, parse_size(options.budget), work)]
+        runs = {f"seed {seed}": trained(seed, work) for seed in options.seeds}
+        runs |= {f"run {number}": run for number, run in enumerate(options.runs, 1)}
+        rows = [row for name, run in runs.items() for row in all_ways(run, name, parse_size(options.budget), work)]
     table = []
     for equalised, judged in WAYS:
         own = [row for row in rows if (row["equalised"], row["judged"]) == (equalised, judged)]

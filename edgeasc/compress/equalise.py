@@ -28,25 +28,25 @@ def equalise(net: QuantNet, batches: Iterable[Tensor]) -> None:
     Args:
         batches: inputs of the network to hear the channels on.
     """
-    pairs = list(_pairs(net))
-    loudness = _loudness(net, [first for first, _ in pairs], batches)
+    pairs = list(free_pairs(net))
+    heard = loudness(net, [first for first, _ in pairs], batches)
     for first, second in pairs:
-        factor = torch.exp2(octaves(loudness[first.name]))
+        factor = torch.exp2(octaves(heard[first.name]))
         first.weight.mul_(factor.view(-1, 1, 1, 1))
         first.offset.mul_(factor)
         second.weight.div_(factor.view(-1, 1, 1, 1))
 
 
-def octaves(loudness: Tensor) -> Tensor:
+def octaves(maxima: Tensor) -> Tensor:
     """Whole octaves [C] by which to raise each channel to the middle one; silent channels stay."""
-    heard = loudness > 0
+    heard = maxima > 0
     if not bool(heard.any()):
-        return torch.zeros_like(loudness)
-    wanted = (loudness[heard].median() / loudness).log2().round().clamp(-MOST, MOST)
+        return torch.zeros_like(maxima)
+    wanted = (maxima[heard].median() / maxima).log2().round().clamp(-MOST, MOST)
     return torch.where(heard, wanted, 0.0)
 
 
-def _pairs(net: QuantNet) -> Iterator[tuple[ConvStep, ConvStep]]:
+def free_pairs(net: QuantNet) -> Iterator[tuple[ConvStep, ConvStep]]:
     """Trained convolutions and the depth-wise ones that alone read them, a filter for each channel."""
     readers: dict[str, list[nn.Module]] = {}
     for step in net.ordered():
@@ -61,7 +61,8 @@ def _pairs(net: QuantNet) -> Iterator[tuple[ConvStep, ConvStep]]:
                     yield first, second
 
 
-def _loudness(net: QuantNet, steps: list[ConvStep], batches: Iterable[Tensor]) -> dict[str, Tensor]:
+@torch.no_grad()
+def loudness(net: QuantNet, steps: list[ConvStep], batches: Iterable[Tensor]) -> dict[str, Tensor]:
     """The largest magnitude [C] of every channel behind `steps`, in the mean over batches."""
     heard: dict[str, list[Tensor]] = {step.name: [] for step in steps}
 

@@ -45,6 +45,14 @@ class Recipe(Spec):
         return self
 
     @model_validator(mode="after")
+    def _waves_are_left(self) -> Recipe:
+        for key in ("shift_seconds", "mask_seconds", "segment_seconds") if self.wave_augment is not None else ():
+            if (seconds := getattr(self.wave_augment, key)) >= self.data.clip_seconds:
+                clip = f"data.clip_seconds = {self.data.clip_seconds:g}"
+                raise ValueError(f"wave_augment.{key} = {seconds:g} reaches over the whole clip, {clip}; take less")
+        return self
+
+    @model_validator(mode="after")
     def _length_is_the_networks(self) -> Recipe:
         samples = self.model.options.get("samples", self.n_samples)
         if isinstance(self.features, Waveform) and samples != self.n_samples:

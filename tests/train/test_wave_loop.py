@@ -12,6 +12,7 @@ from edgeasc.train.loop import fit
 from edgeasc.train.phase import Phase
 
 WAVEFORM = {"kind": "waveform", "sample_rate": 8000}
+PIECES = ("shift_seconds", "mask_seconds", "segment_seconds")
 
 
 def recipe(**wave):
@@ -22,7 +23,7 @@ def recipe(**wave):
             "features": WAVEFORM,
             "data": {"clip_seconds": 0.1, "crop": "random"},
             "train": {"epochs": 4, "batch_size": 8, "warmup_epochs": 0, "lr": 0.01, "loss": "bce-when-mixed"},
-            "wave_augment": {"mix_after": 2, **wave},
+            "wave_augment": {"mix_after": 2, **dict.fromkeys(PIECES, 0.05), **wave},
         },
     )
 
@@ -84,6 +85,15 @@ def test_two_labels_are_refused_where_the_loss_takes_one():
 def test_gain_that_runs_backwards_is_refused():
     with pytest.raises(ValueError, match="gain runs from 2 to 1"):
         WaveAugmentSpec(gain=(2.0, 1.0))
+
+
+@pytest.mark.parametrize("key", PIECES)
+def test_what_would_cover_the_whole_clip_is_refused(key):
+    document = {"model": {"name": "eat-s-gmme"}, "features": WAVEFORM, "data": {"clip_seconds": 0.5}}
+    loss = {"train": {"loss": "bce-when-mixed"}}
+    with pytest.raises(ValueError, match=rf"wave_augment.{key} = 0.5 reaches over the whole clip"):
+        Recipe.model_validate(document | loss | {"wave_augment": {key: 0.5}})
+    Recipe.model_validate(document | loss | {"wave_augment": {key: 0.49}})
 
 
 def test_old_recipes_keep_their_form():
