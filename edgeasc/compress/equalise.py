@@ -39,7 +39,7 @@ def equalise(net: QuantNet, batches: Iterable[Tensor]) -> None:
 
 def octaves(maxima: Tensor) -> Tensor:
     """Whole octaves [C] by which to raise each channel to the middle one; silent channels stay."""
-    heard = maxima > 0
+    heard = (maxima > 0) & maxima.isfinite()
     if not bool(heard.any()):
         return torch.zeros_like(maxima)
     wanted = (maxima[heard].median() / maxima).log2().round().clamp(-MOST, MOST)
