@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from edgeasc.compress.quantnet import QuantNet, running
 from edgeasc.compress.steps import ConvStep
 
-MOST = 16  # octaves that a channel is moved
+LEAST, MOST = 2, 16  # octaves that a channel is moved; nearer ones share a step well enough, and train on as they were
 
 
 @torch.no_grad()
 def equalise(net: QuantNet, batches: Iterable[Tensor]) -> None:
-    """Bring the channels of every free tensor of `net` to one loudness within half an octave, in place.
+    """Bring the channels of every free tensor of `net` that stand out to the loudness of the middle one, in place.
 
     Factors are powers of two, so that the folded network computes what it did, to the bit.
 
@@ -38,12 +38,12 @@ def equalise(net: QuantNet, batches: Iterable[Tensor]) -> None:
 
 
 def octaves(maxima: Tensor) -> Tensor:
-    """Whole octaves [C] by which to raise each channel to the middle one; silent channels stay."""
+    """Whole octaves [C] by which to raise each channel to the middle one; silent channels and near ones stay."""
     heard = (maxima > 0) & maxima.isfinite()
     if not bool(heard.any()):
         return torch.zeros_like(maxima)
     wanted = (maxima[heard].median() / maxima).log2().round().clamp(-MOST, MOST)
-    return torch.where(heard, wanted, 0.0)
+    return torch.where(heard & (wanted.abs() >= LEAST), wanted, 0.0)
 
 
 def free_pairs(net: QuantNet) -> Iterator[tuple[ConvStep, ConvStep]]:
