@@ -25,10 +25,10 @@ def quantised(network: nn.Module, form: Form = "int8") -> QuantNet:
     return QuantNet(network, form, SHAPE).eval()
 
 
-def drifted(channel: int = 0) -> nn.Module:
+def drifted(stage: int = 1, channel: int = 0) -> nn.Module:
     """The lively network with one channel 256 times louder, which the sub-spectral norm behind it takes back."""
     network = lively_network()
-    block = network.get_submodule("stage1.0")
+    block = network.get_submodule(f"stage{stage}.0")
     norm, depthwise = block.transition.bn, block.freq_dw  # type: ignore[union-attr]
     with torch.no_grad():
         norm.weight[channel] *= LOUD
@@ -69,10 +69,10 @@ def test_channels_in_front_of_a_depthwise_filter_are_near_the_middle_one() -> No
 def test_a_drifted_channel_costs_the_integers_nothing() -> None:
     """It was next to the middle one and above, so that it comes back to where it was: the very same file."""
     plain = quantised(lively_network())
-    heard = loudness(plain, "stage1.0.transition.conv")
+    heard = loudness(plain, "stage4.0.transition.conv")
     above = torch.where(heard > heard.median(), heard, torch.inf)
     assert above.min() < 2**0.5 * heard.median()
-    other = quantised(drifted(int(above.argmin())))
+    other = quantised(drifted(4, int(above.argmin())))
     for net in (plain, other):
         equalise(net, CALIBRATION)
         net.observe(CALIBRATION)
