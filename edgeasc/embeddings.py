@@ -59,7 +59,8 @@ def read_embeddings(path: Path) -> Embeddings:
         with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
             arrays = {field.name: stored[field.name] for field in fields(Embeddings)}
     except (ValueError, KeyError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise BadInput("embeddings", f"not a file of `edgeasc embed` ({error})", path) from error
+        why = "" if "pickle" in str(error) else f" ({error})"  # numpy's word for whatever it does not know
+        raise BadInput("embeddings", f"not a file of `edgeasc embed`{why}", path) from error
     _check(arrays, path)
     arrays["embeddings"] = arrays["embeddings"].astype(np.float32)
     arrays["labels"] = arrays["labels"].astype(np.int64)

@@ -1,4 +1,4 @@
-"""The named errors of edgeasc, each tied to one exit code (DESIGN section 3).
+"""The named errors of edgeasc, each tied to one exit code.
 
 A caller catches `EdgeascError`; the command line prints it as one line and exits with `exit_code`.
 """

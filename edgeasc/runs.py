@@ -1,4 +1,4 @@
-"""The run folder: what a training or compression leaves on disk, and how it is read back (DESIGN section 3).
+"""The run folder: what a training or compression leaves on disk, and how it is read back.
 
 Small text files only; weights are `train.checkpoint`'s, and torch is not imported here.
 `run.json` is written first with the state `running`, so that whatever is found in a folder says what it is.
@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from edgeasc.errors import BadInput, UsageError
+from edgeasc.errors import BadInput, EdgeascError, UsageError
 from edgeasc.files import read_bytes, read_json, write_bytes, write_json, write_text
 from edgeasc.specs import Recipe, document_digest, dump_toml, parse_spec, read_toml
 
@@ -53,6 +53,7 @@ class RunInfo:
         teacher: the run folder whose logits were distilled, or None.
         recipe_hash: digest of `recipe.toml`.
         data: name of the data set, fold and the rule of the split.
+        request: what a compression was asked for besides its recipe; empty for a training, and in older runs.
         threads: CPU threads used; a resumed run uses the same, since sums depend on it.
     """
 
@@ -65,6 +66,7 @@ class RunInfo:
     parent: str | None = None
     teacher: str | None = None
     data: dict[str, str | int | None] = field(default_factory=dict)
+    request: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
 
@@ -162,11 +164,14 @@ class Run:
         """Change the state in `run.json`."""
         self.write_info(replace(self.info(), state=state))
 
-    def take_back(self) -> None:
-        """Remove what `create` wrote unless an epoch was finished: no failure leaves a run that blocks its place."""
-        if not self.history_file.exists():
-            for path in (self.info_file, self.recipe_file, self.split_file, self.calibration_file):
-                path.unlink(missing_ok=True)
+    def give_up(self) -> None:
+        """After a failure: what `create` wrote goes, so that it blocks no place; where epochs are done, they wait."""
+        if self.history_file.exists():
+            with suppress(EdgeascError):  # a full disk: what is there stays
+                self.set_state("interrupted")
+            return
+        for path in (self.info_file, self.recipe_file, self.split_file, self.calibration_file):
+            path.unlink(missing_ok=True)
 
     def info(self) -> RunInfo:
         """What `run.json` says.
@@ -308,6 +313,7 @@ def _cell(value: Any) -> str:
 
 def _checked_info(document: dict[str, Any], path: Path) -> RunInfo:
     """`document` as `RunInfo`, with every type looked at: the file is a user's."""
+    document.setdefault("request", {})
     known = {f.name for f in fields(RunInfo)}
     if set(document) != known:
         odd = ", ".join(sorted(set(document) ^ known))
@@ -323,6 +329,7 @@ def _checked_info(document: dict[str, Any], path: Path) -> RunInfo:
         and isinstance(document["threads"], int)
         and isinstance(document["recipe_hash"], str)
         and isinstance(document["data"], dict)
+        and isinstance(document["request"], dict)
         and isinstance(document["versions"], dict)
         and all(document[key] is None or isinstance(document[key], str) for key in ("parent", "teacher"))
     )

@@ -1,4 +1,4 @@
-"""Byte counts: integers inside, units only at the edge (DESIGN section 4)."""
+"""Byte counts: integers inside, units only at the edge."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ class AuditReport:
         return all(model.passed for model in self.models) and all(limit.passed for limit in self.system)
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON document of DESIGN section 3; `system` only where something was judged together."""
+        """The JSON document of `edgeasc audit --format json`; `system` only where something was judged together."""
         together = {"system": [asdict(limit) for limit in self.system]} if self.system else {}
         models = [model.to_json() for model in self.models]
         return {"schema": SCHEMA, "models": models, **together, "passed": self.passed}

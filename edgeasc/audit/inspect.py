@@ -156,7 +156,7 @@ def _open(path: Path) -> Artefact:
 
 def _count(artefact: Artefact) -> _Found:
     """Count by the format of the artefact."""
-    own = OWN_MARK in artefact.metadata
+    own = artefact.metadata.get(OWN_MARK, "float") != "float"  # of an integer graph
     if artefact.kind in ("safetensors", "run"):
         from edgeasc.audit.weights import count_weights
 

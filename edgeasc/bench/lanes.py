@@ -61,7 +61,8 @@ def lanes_of(path: Path, wanted: tuple[str, ...] | None, possible: Sequence[str]
     found = {first.kind: first}
     if first.kind == "onnx" and path.is_dir() and (path / "model.tflite").is_file():
         found["tflite"] = read_artefact(path / "model.tflite")
-    is_run, lowers = Run(path).exists, "onnx" in found and (wanted is not None or path.is_dir())
+    is_run, is_float = Run(path).exists, first.metadata.get("edgeasc.form") == "float"
+    lowers = "onnx" in found and (wanted is not None or (path.is_dir() and not is_float))
     lanes = []
     for name in possible if wanted is None else wanted:
         kind = RUNTIMES[name].reads[0]

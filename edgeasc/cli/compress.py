@@ -17,6 +17,7 @@ from edgeasc.cli.options import (
     teacher_option,
 )
 from edgeasc.cli.pages import stage_table
+from edgeasc.cli.recordings import open_recordings
 from edgeasc.cli.terminal import assumed, format_option, note, show
 
 
@@ -72,9 +73,6 @@ def command(
     from edgeasc.audit.report import verdict_table
     from edgeasc.compress.run import Request, compress_run
     from edgeasc.data.cache import default_cache
-    from edgeasc.data.clips import BUILT_IN
-    from edgeasc.data.layouts import open_dataset
-    from edgeasc.errors import UsageError
     from edgeasc.runs import Run
     from edgeasc.sizes import parse_size
     from edgeasc.specs import Recipe, parse_spec, with_settings
@@ -93,10 +91,7 @@ def command(
         limits=tuple(parse_limits(limits).items()),
         resume=resume,
     )
-    heard = Run(run).info().data.get("name")
-    if data is None and heard not in (None, BUILT_IN):
-        raise UsageError("--data", f"the run was trained on {heard!r}; say where these recordings are")
-    dataset = open_dataset(data)
+    dataset = open_recordings(run, data)
     defaults = {"--data": "built-in scenes"} if data is None else {}
     defaults |= {"--cache": str(default_cache())} if cache is None else {}
     defaults |= {"--teacher": "the uncompressed network itself"} if teacher is None else {}

@@ -8,6 +8,7 @@ import click
 
 from edgeasc.cli.group import Verb
 from edgeasc.cli.options import FOLDER, cache_option, data_option, out_option, threads_option
+from edgeasc.cli.recordings import open_recordings
 from edgeasc.cli.terminal import assumed, note
 
 
@@ -29,14 +30,13 @@ def command(run: Path, data: Path | None, threads: int, cache: Path | None, out:
       edgeasc plot cnn10.npz --out clips.svg
     """
     from edgeasc.data.cache import default_cache
-    from edgeasc.data.layouts import open_dataset
     from edgeasc.embeddings import write_embeddings
     from edgeasc.errors import UsageError
     from edgeasc.train.embed import embed_run
 
     if out.suffix != ".npz":
         raise UsageError("--out", f"{out.name} is not the name of an .npz file, as which svm and plot know embeddings")
-    dataset = open_dataset(data)
+    dataset = open_recordings(run, data)
     defaults = {"--data": "built-in scenes"} if data is None else {}
     assumed(defaults | ({"--cache": str(default_cache())} if cache is None else {}), quiet)
     for text in dataset.notes:

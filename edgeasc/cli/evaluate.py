@@ -9,6 +9,7 @@ import click
 from edgeasc.cli.group import Verb
 from edgeasc.cli.options import FOLDER, cache_option, data_option, fold_option, runtime_option, threads_option
 from edgeasc.cli.pages import evaluation_blocks
+from edgeasc.cli.recordings import open_recordings
 from edgeasc.cli.terminal import assumed, format_option, note, show
 
 
@@ -43,10 +44,9 @@ def command(
       edgeasc evaluate build/model.tflite --data ESC-10 --fold 4 --runtime tflite-reference
     """
     from edgeasc.data.cache import default_cache
-    from edgeasc.data.layouts import open_dataset
     from edgeasc.evaluation import evaluate_artefact
 
-    dataset = open_dataset(data)
+    dataset = open_recordings(model, data)
     defaults = {"--data": "built-in scenes"} if data is None else {}
     assumed(defaults | ({"--cache": str(default_cache())} if cache is None else {}), quiet)
     for text in dataset.notes:

@@ -77,7 +77,7 @@ def edgeasc() -> None:
 
     \b
       edgeasc train bcresnet-mod-1 --data recordings --out runs/float
-      edgeasc compress runs/float --budget 4KiB --out runs/small
+      edgeasc compress runs/float --budget 4KiB --data recordings --out runs/small
       edgeasc export runs/small --out build
       edgeasc audit build/model.tflite --budget 4KiB
 

@@ -100,4 +100,5 @@ def find_engine(name: str) -> Engine:
         from edgeasc.compress.nncf_engine import Nncf
 
         return Nncf()
-    raise UsageError("--engine", f"unknown engine {name!r}{nearest(name, list(ENGINES))}")
+    near = nearest(name, list(ENGINES)) or f"; there are {' and '.join(ENGINES)}"
+    raise UsageError("--engine", f"unknown engine {name!r}{near}")

@@ -53,7 +53,7 @@ from edgeasc.nn.sequence import BlurPool, Regroup
 Sides = tuple[int, int, int, int]  # frequency before, time before, frequency after, time after
 INPUT = "input"
 NO_ZEROS: Sides = (0, 0, 0, 0)
-MIN_EPS = 1e-3  # DESIGN section 5: smaller ones cannot be told from zero on an int8 grid
+MIN_EPS = 1e-3  # smaller ones cannot be told from zero on an int8 grid
 
 
 def fold_network(network: nn.Module, form: Form) -> list[Step]:

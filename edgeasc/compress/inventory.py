@@ -1,6 +1,6 @@
 """What a network costs: before training, for the solver; after it, as the inventory that the counting rules read.
 
-Two forms (DESIGN section 4). `training` is the network before folding: convolutions, norms, biases. `deployed` is the
+Two forms. `training` is the network before folding: convolutions, norms, biases. `deployed` is the
 integer graph: int8 weights and int32 biases, those of sub-band layers once per (channel, band).
 """
 

@@ -74,10 +74,12 @@ class Nncf:
         masks they stay dense.
         """
         _refuse_sequences(network)
+        example = next(plain_inputs(training, recipe))[:1]
+        _refuse_unplaced(network, recipe, example)
         total = sum(weight.numel() for weight in prunable(network).values())
         if plan.keep >= total:
             return
-        masked = _Masked(network.eval(), next(plain_inputs(training, recipe))[:1], self.mode)
+        masked = _Masked(network.eval(), example, self.mode)
         spec = recipe.prune
         if progress is not None and spec.scope == "global":
             progress.note("nncf: every layer is cut alike; its global ranking would empty the large layers")
@@ -220,6 +222,20 @@ def _refuse_sequences(network: nn.Module) -> None:
         if isinstance(layer, BEYOND):
             why = f"nncf has no placement for layer {name!r} ({type(layer).__name__}); use --engine native"
             raise UsageError("--engine", why)
+
+
+def _refuse_unplaced(network: nn.Module, recipe: Recipe, example: Tensor) -> None:
+    """Before hours of pruning: NNCF puts a quantiser where no int8 tensor of ours is.
+
+    Raises:
+        UsageError: so it does, with the layer.
+    """
+    net = QuantNet(copy.deepcopy(network).eval(), recipe.quantize.form, tuple(example.shape))
+    net.observe([example])
+    try:
+        quantized_by_nncf(net, [example])
+    except BadInput as error:
+        raise UsageError("--engine", f"{error.why}; use --engine native") from error
 
 
 class _Masked:

@@ -1,6 +1,6 @@
 """The two training phases of compression: pruning with live batch norm, then training on the integer grid.
 
-Order as in DESIGN section 5: prune, fine-tune, fold, quantisation-aware training, freeze. Both phases distil from a
+Order: prune, fine-tune, fold, quantisation-aware training, freeze. Both phases distil from a
 teacher, which is the uncompressed network itself unless another is given.
 """
 
@@ -78,15 +78,15 @@ def train_on_grid(
     is in `exact` mode. Sub-band biases that the plan has no room for go step by step until then.
     """
     spec = recipe.quantize
-    exact_from = max(1, spec.epochs - min(spec.exact_epochs, spec.epochs))
+    exact_from = max(0, spec.epochs - spec.exact_epochs)
 
     def before_epoch(epoch: int) -> None:
-        if epoch < exact_from:
+        if epoch < max(1, exact_from):  # an exact epoch needs grids as well
             net.observe(calibration_inputs(training, recipe))
             keep = ramped_keep(plan.keep_offsets, plan.costs.offsets, epoch, exact_from)
             with running(net, "float"):
                 cut_offsets(net, banded(net.ordered()), keep, judged_on(calibration_inputs(training, recipe)))
-        net.mode = "fake" if epoch < exact_from or spec.exact_epochs == 0 else "exact"
+        net.mode = "fake" if epoch < exact_from else "exact"
 
     phase = Phase.on_grid(recipe, "quantize", spec.epochs, spec.lr)
     hooks = Hooks(before_epoch=before_epoch)

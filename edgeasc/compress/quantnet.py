@@ -49,7 +49,7 @@ class QuantNet(nn.Module):
 
     Args:
         network: a trained network of `edgeasc.nn`, on the CPU.
-        form: see DESIGN section 5.
+        form: `int8`, or `island`, which keeps what has no int8 form as float regions.
         input_shape: `(1, 1, n_mels, n_frames)`, the shape that `freeze` fixes.
     """
 

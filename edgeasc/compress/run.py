@@ -80,6 +80,12 @@ class Request:
     limits: tuple[tuple[str, int], ...] = ()
     resume: bool = False
 
+    def to_json(self) -> dict[str, Any]:
+        """What a resumed compression has to ask again, besides its recipe."""
+        named = {key: getattr(self, key) for key in ("budget", "sparsity", "rule", "engine")}
+        paths = {key: getattr(self, key) for key in ("teacher", "calibration")}
+        return named | {key: path and str(path) for key, path in paths.items()} | {"limits": dict(self.limits)}
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -133,7 +139,7 @@ def compress_run(
             job.run.set_state("interrupted")
             raise
         except EdgeascError:
-            job.run.take_back()
+            job.run.give_up()
             raise
         finally:
             job.progress.close()
@@ -235,6 +241,10 @@ class _Job:
         if self.request.resume and self.run.exists:
             if self.run.info().parent != str(parent) or self.run.recipe().digest != self.recipe.digest:
                 raise UsageError("--resume", "the run was started from another run or recipe", self.run.path)
+            before, now = self.run.info().request, self.request.to_json()
+            if changed := [key for key in now if before and before.get(key) != now[key]]:
+                why = f"the run was started with {changed[0]} {before.get(changed[0])}, not {now[changed[0]]}"
+                raise UsageError("--resume", why, self.run.path)
             self.run.set_state("running")
             return
         known = self.parent.info()
@@ -247,6 +257,7 @@ class _Job:
             parent=str(parent),
             teacher=str(self.request.teacher) if self.request.teacher else None,
             data=known.data,
+            request=self.request.to_json(),
             versions=installed_versions(),
         )
         self.run.create(info, self.recipe, self.parent.split())

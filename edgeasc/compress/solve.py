@@ -1,7 +1,7 @@
 """The budget is the input: how many convolution weights a network may keep so that it lands just under it.
 
 Bytes are those of a counting rule. Under the default rule, `deployed`, a non-zero weight costs one byte and a non-zero
-bias four (DESIGN section 4); under `qti-report` a kept convolution weight costs one byte and everything else two.
+bias four; under `qti-report` a kept convolution weight costs one byte and everything else two.
 """
 
 from __future__ import annotations
@@ -93,6 +93,9 @@ def solve_budget(costs: Costs, budget: int | None, sparsity: float | None = None
     else:
         raise UsageError("compress", "give --budget (such as 128KiB) or --sparsity")
     plan = Plan(costs, budget, keep, keep_offsets)
+    if sparsity is not None and budget is not None and plan.planned_bytes > budget:
+        needs = f"{100 * sparsity:g} % zeros leave {format_size(plan.planned_bytes)}, more than the budget of"
+        raise CheckFailed("sparsity", f"{needs} {format_size(budget)}; give one of the two")
     if budget is not None and (keep < costs.layers or plan.planned_bytes > budget):
         raise CheckFailed(
             "budget",

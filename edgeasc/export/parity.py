@@ -1,4 +1,4 @@
-"""The parity report: every installed runtime on the same inputs, each against its judge (DESIGN section 5).
+"""The parity report: every installed runtime on the same inputs, each against its judge.
 
 Inputs come from the run's `parity.safetensors`, from clips, or are seeded and called `random`. A runtime that is not
 installed is a rung that says so.

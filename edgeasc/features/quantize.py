@@ -1,4 +1,4 @@
-"""The one step from float features to the int8 input of every network (DESIGN section 5, exact integers).
+"""The one step from float features to the int8 input of every network.
 
     q = clip(rint(x / scale) + zero_point, -128, 127),   ties to even, division in float32
 

@@ -1,4 +1,4 @@
-"""`load_runner(path).predict(features) -> logits`, the same for every artefact and every runtime (DESIGN section 2).
+"""`load_runner(path).predict(features) -> logits`, the same for every artefact and every runtime.
 
 Layout, quantisation of the input and dequantisation of the output happen here, once: each runtime gets the integers of
 `features.quantize` and nothing quantises for itself.

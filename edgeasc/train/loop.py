@@ -154,15 +154,24 @@ class _Loop:
             self.hooks.after_step(step)
             self.progress.step()
         if not torch.isfinite(loss):
-            unit = "evaluation period" if self.train.iterations else "epoch"
-            why = f"the loss is not finite in {unit} {epoch + 1} of {self.phase.name!r}; lower the learning rate"
-            raise UsageError("training", why)
+            raise self._runaway("the loss", epoch)
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch + 1, "lr": self.optimizer.param_groups[0]["lr"]}
         row |= {"iteration": self.course.steps(epoch).stop}
         row |= {"train_loss": float(loss) / seen, "train_accuracy": float(right) / seen}
         found, validated = self._judge(epoch)
+        self._check_finite(epoch)
         row |= found
         return row | {"seconds": round(time.perf_counter() - started, 3), "finished": int(time.time())}, validated
+
+    def _check_finite(self, epoch: int) -> None:
+        for name, tensor in self.network.state_dict().items():
+            if not torch.isfinite(tensor).all():
+                raise self._runaway(f"tensor {name!r}", epoch)
+
+    def _runaway(self, what: str, epoch: int) -> UsageError:
+        unit = "evaluation period" if self.train.iterations else "epoch"
+        why = f"{what} is not finite in {unit} {epoch + 1} of {self.phase.name!r}; lower the learning rate"
+        return UsageError("training", why)
 
     def _judge(self, epoch: int) -> tuple[dict[str, Any], Scores | None]:
         """What the hooks and the validation clips say of the weights that are kept: trained or averaged."""

@@ -12,7 +12,7 @@ from torch import nn
 
 from edgeasc.data.clips import Clip, Dataset
 from edgeasc.data.split import Split
-from edgeasc.errors import EdgeascError, UsageError
+from edgeasc.errors import BadInput, EdgeascError, UsageError
 from edgeasc.files import read_bytes, sha256, write_json
 from edgeasc.nn.layers import GlobalFreqNorm
 from edgeasc.nn.registry import create_model
@@ -72,7 +72,7 @@ def train_run(
             run.set_state("interrupted")
             raise
         except EdgeascError:
-            run.take_back()
+            run.give_up()
             raise
         finally:
             progress.close()
@@ -159,6 +159,8 @@ def load_network(path: Path) -> tuple[nn.Module, Recipe, tuple[str, ...]]:
     """
     run = Run(path)
     info, recipe = run.info(), run.recipe()
+    if info.kind == "compress":
+        raise BadInput("run", f"compressed already; take the trained run that it came from, {info.parent}", path)
     network = create_model(recipe.model.name, len(info.labels), **recipe.model.options)
     load_weights(network, read_tensors(run.best)[0], run.best)
     return network.eval(), recipe, info.labels

@@ -71,6 +71,20 @@ def test_what_is_no_report_is_refused(embedded: Path, tmp_path: Path, capsys: py
     assert not (tmp_path / "e.npz").exists()
 
 
+def test_a_text_is_no_embeddings_and_numpy_is_not_quoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "notes.npz"
+    path.write_text("no arrays here")
+    assert main(["svm", str(path)]) == 3
+    assert capsys.readouterr().err.strip().endswith("notes.npz: not a file of `edgeasc embed`")
+
+
+def test_without_data_the_recordings_of_the_run_are_asked_for(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["embed", str(run), "--out", str(tmp_path / "e.npz")]) == 2
+    assert "say where these recordings are" in capsys.readouterr().err
+
+
 def test_a_file_that_svm_and_plot_would_not_know_is_refused(run: Path, tmp_path: Path) -> None:
     assert main(["embed", str(run), "--out", str(tmp_path / "e.txt")]) == 2
     assert not (tmp_path / "e.txt").exists()

@@ -303,3 +303,19 @@ def test_a_transformer_is_refused_by_its_first_layer() -> None:
 def test_a_gmme_pool_is_refused_before_any_training() -> None:
     with pytest.raises(UsageError, match=r"\(Regroup\); use --engine native"):
         _refuse_sequences(create_model("cnn6", 3, n_mels=8, width=0.0625, pool="gmme"))
+
+
+@pytest.mark.parametrize("form", ["int8", "island"])
+def test_a_network_with_a_quantiser_where_no_tensor_is_gets_refused_before_it_is_pruned(
+    form: Form, tmp_path: Path
+) -> None:
+    small = recipe(
+        model={"name": "cnn6", "options": {"width": 0.03125, "n_mels": 32}},
+        train={"epochs": 1},
+        quantize={"form": form, "epochs": 1},
+    )
+    dataset, parts = tones()
+    train_run(small, dataset, parts, tmp_path / "float")
+    with pytest.raises(UsageError, match=r"--engine: layer 'head.time_mean': .*; use --engine native"):
+        compress_run(tmp_path / "float", dataset, tmp_path / "small", Request(sparsity=0.5, engine="nncf"))
+    assert not (tmp_path / "small").exists()

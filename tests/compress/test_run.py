@@ -9,8 +9,12 @@ import torch
 from tones import recipe, tones
 
 from edgeasc.audit import audit
+from edgeasc.compress.inventory import costs_of
+from edgeasc.compress.phases import train_on_grid
 from edgeasc.compress.quantized import load_quantized, net_predict
+from edgeasc.compress.quantnet import QuantNet
 from edgeasc.compress.run import Request, compress_run
+from edgeasc.compress.solve import Plan
 from edgeasc.data.calibration import read_calibration, select_calibration, write_calibration
 from edgeasc.data.clips import Dataset
 from edgeasc.errors import BadInput, CheckFailed, UsageError
@@ -21,7 +25,7 @@ from edgeasc.graph.reference import Reference
 from edgeasc.runs import Run
 from edgeasc.specs import LogMel
 from edgeasc.train.progress import Progress
-from edgeasc.train.run import clip_arrays, train_run
+from edgeasc.train.run import clip_arrays, load_network, train_run
 from edgeasc.train.weights import read_tensors
 
 SHORT = {"prune": {"epochs": 2}, "quantize": {"epochs": 2, "exact_epochs": 1}, "data": {"validation": 0.0}}
@@ -218,3 +222,72 @@ def test_a_limit_on_flash_that_no_sparsity_meets_is_refused_before_training(trai
     with pytest.raises(CheckFailed, match=r"flash: .* is the smallest possible"):
         compress_run(trained, tones()[0], tmp_path / "out", Request(budget=1100, limits=(("flash", 1000),)))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"budget": 3000}, "budget 1100, not 3000"),
+        ({"rule": "qti-report"}, "rule deployed, not qti-report"),
+        ({"engine": "nncf"}, "engine native, not nncf"),
+    ],
+)
+def test_a_run_is_not_resumed_with_another_wish(
+    trained: Path, compressed: Path, other: dict[str, object], said: str
+) -> None:
+    before = (compressed / "stages.json").read_bytes()
+    with pytest.raises(UsageError, match=said):
+        compress_run(trained, tones()[0], compressed, Request(**{"budget": 1100, **other}, resume=True))  # type: ignore[arg-type]
+    assert (compressed / "stages.json").read_bytes() == before and Run(compressed).info().state == "complete"
+
+
+def test_a_run_of_before_requests_were_kept_is_resumed(trained: Path, compressed: Path) -> None:
+    document = json.loads((compressed / "run.json").read_text())
+    del document["request"]
+    (compressed / "run.json").write_text(json.dumps(document))
+    assert Run(compressed).info().request == {}
+    compress_run(trained, tones()[0], compressed, Request(budget=1100, resume=True))
+
+
+def test_a_sparsity_that_the_budget_has_no_room_for_is_what_the_error_names(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckFailed, match=r"sparsity: 20 % zeros leave .*, more than the budget of 1,100 B"):
+        compress_run(trained, tones()[0], tmp_path / "both", Request(budget=1100, sparsity=0.2))
+
+
+def test_a_compressed_run_is_not_compressed_again(trained: Path, compressed: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=f"compressed already; take the trained run that it came from, {trained}"):
+        compress_run(compressed, tones()[0], tmp_path / "again", Request(budget=1100))
+
+
+class Failing(Progress):
+    """A failure of ours after the first epoch."""
+
+    def epoch(self, row: dict[str, object]) -> None:
+        raise BadInput("test", "something broke")
+
+
+def test_a_failure_between_epochs_leaves_a_run_that_goes_on(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "failed"
+    with pytest.raises(BadInput, match="something broke"):
+        compress_run(trained, tones()[0], out, Request(budget=1100), progress=Failing())
+    assert Run(out).info().state == "interrupted"
+    compress_run(trained, tones()[0], out, Request(budget=1100, resume=True))
+    assert Run(out).info().state == "complete"
+
+
+@pytest.mark.parametrize(("epochs", "exact"), [(1, 1), (2, 2), (3, 1), (2, 5), (2, 0)])
+def test_as_many_exact_epochs_are_trained_as_asked(
+    trained: Path, epochs: int, exact: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, known, _ = load_network(trained)
+    asked = known.model_copy(
+        update={"quantize": known.quantize.model_copy(update={"epochs": epochs, "exact_epochs": exact})}
+    )
+    dataset, parts = tones()
+    training, modes = clip_arrays(dataset, parts.train, asked), []
+    net = QuantNet(network, "int8", (1, 1, asked.features.n_mels, asked.n_frames))
+    costs = costs_of(network, "deployed", "int8")
+    monkeypatch.setattr("edgeasc.train.loop._Loop._check_finite", lambda loop, epoch: modes.append(net.mode))
+    train_on_grid(net, training, asked, Plan(costs, None, costs.weights, costs.offsets))
+    assert modes == ["fake"] * max(0, epochs - exact) + ["exact"] * min(exact, epochs)
+    assert float(net.scales.min()) > 0 and not bool((net.scales == 1).all())

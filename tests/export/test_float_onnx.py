@@ -10,11 +10,15 @@ import pytest
 import torch
 from tones import recipe, tones
 
+from edgeasc.audit import audit
+from edgeasc.bench.host import bench_host
 from edgeasc.cli import main
+from edgeasc.compress.quantnet import QuantNet
 from edgeasc.errors import BadInput
 from edgeasc.export.artefacts import export_artefacts
 from edgeasc.export.float_onnx import export_float, float_onnx_bytes
 from edgeasc.export.parity import ParityFailed
+from edgeasc.graph.count import count
 from edgeasc.nn.registry import create_model
 from edgeasc.runs import Run
 from edgeasc.runtime.runner import load_runner
@@ -87,3 +91,20 @@ def test_an_interrupted_run_is_refused(run: Path) -> None:
     with pytest.raises(BadInput, match="not a completed training"):
         export_float(run, run.parent / "early")
     Run(run).set_state("complete")
+
+
+def test_the_audit_counts_the_file_as_it_counts_a_strangers(run: Path, exported: Path) -> None:
+    """The exporter folds batch norms into biases, so that of the run's parameters the weights are the ones to find."""
+    model = audit([exported / "model.onnx"]).models[0]
+    network, known, _ = load_network(run)
+    weights = [w for w in network.parameters() if w.ndim == 4]
+    found = sum(row.parameters for row in model.layers if row.op == "Conv")
+    assert sum(w.numel() for w in weights) <= found <= sum(w.numel() + len(w) for w in weights)
+    net = QuantNet(network, "int8", (1, 1, known.features.n_mels, known.n_frames))
+    net.set_grids(torch.zeros(len(net.index)), torch.ones(len(net.index)))
+    assert model.macs == count(net.freeze()).macs and "float32" in model.ends
+
+
+def test_a_folder_of_it_is_timed_where_floats_run(exported: Path) -> None:
+    document = bench_host([exported], runs=2, warmup=0)
+    assert [row["runtime"] for row in document["results"]] == ["onnxruntime"] and document["exit_code"] == 0

@@ -310,6 +310,24 @@ def test_diverging_loss_is_named(network, training, toy_recipe):
         fit(network, training, Phase.of(toy_recipe, lr=1e30, warmup_epochs=0, epochs=5), toy_recipe)
 
 
+def test_statistics_that_run_away_are_named_before_anything_is_saved(network, new_run, training, toy_recipe):
+    def break_it(epoch):
+        network[1].running_var.fill_(torch.inf)
+        return {}
+
+    run = new_run("run")
+    with pytest.raises(UsageError, match=r"tensor '1.running_var' is not finite in epoch 1 of 'train'"):
+        fit(
+            network,
+            training,
+            Phase.of(toy_recipe, epochs=2),
+            toy_recipe,
+            hooks=Hooks(after_epoch=break_it),
+            checkpoint=Checkpoint(run),
+        )
+    assert not run.optimizer.exists()
+
+
 def test_bf16_training_is_validated_in_32_bits_with_fresh_statistics(network, training, validation, toy_recipe):
     phase = Phase.of(toy_recipe, epochs=6, precision="bf16")
     rows = fit(network, training, phase, toy_recipe, validation=validation).rows

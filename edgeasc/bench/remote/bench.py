@@ -130,7 +130,7 @@ def summary(samples: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _wrong(row: dict[str, Any]) -> bool:
-    """Reference kernels of form `int8` have to give the reference's integers (DESIGN section 5)."""
+    """Reference kernels of form `int8` have to give the reference's integers."""
     exact = row["runtime"] == "tflite-reference" and row.get("form") == "int8"
     return exact and row.get("equal") != row.get("clips")
 
