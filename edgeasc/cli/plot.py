@@ -28,13 +28,15 @@ def command(source: Path, roles: tuple[str, ...], seed: int, out: Path, quiet: b
       edgeasc plot svm.json --out svm.svg
     """
     from edgeasc.embeddings import read_embeddings
-    from edgeasc.errors import BadInput
+    from edgeasc.errors import BadInput, UsageError
     from edgeasc.files import read_json
     from edgeasc.report.plots import plot_confusion, plot_embeddings
     from edgeasc.runs import Run
 
     if source.suffix == ".npz":
         plot_embeddings(read_embeddings(source), out, roles or ("test",), seed)
+    elif roles:
+        raise UsageError("--role", "a confusion matrix is of the clips that were judged; roles are of embeddings")
     else:
         path = Run(source).evaluate_file if source.is_dir() else source
         document = read_json(path, "plot")

@@ -19,7 +19,7 @@ COLUMNS = ("filename", "prediction")
 
 @click.command("predict", cls=Verb, short_help="Name the scene of recordings.")
 @click.argument("model", type=FOLDER)
-@click.argument("audio", metavar="AUDIO...", nargs=-1, type=FOLDER)
+@click.argument("audio", metavar="[AUDIO]...", nargs=-1, type=FOLDER)
 @click.option("--data", type=FOLDER, help="A data set some of whose clips have no label: those are predicted as well.")
 @click.option("--out", type=FOLDER, help="Write a CSV with filename and prediction as well.")
 @click.option("--crops", type=click.IntRange(min=1), help="Evenly spaced crops to average, whatever the length.")

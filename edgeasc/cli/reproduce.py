@@ -22,7 +22,7 @@ from edgeasc.cli.terminal import assumed, format_option, note, show
     "--row", "rows", multiple=True, metavar="NAME", help="Only rows with this in their name. May be repeated."
 )
 @click.option("--stand-in", is_flag=True, help="Take other recordings than the paper's; the table says so.")
-@click.option("--plan", "only_plan", is_flag=True, help="List the runs and their recipes, run nothing.")
+@click.option("--plan", "only_plan", is_flag=True, help="List the runs (as json with their recipes), run nothing.")
 @set_option
 @cache_option
 @click.option("--out", type=FOLDER, help="Folder of the runs and the table. Default: reproduce-TABLE here.")
@@ -73,7 +73,9 @@ def command(
 
 def _seeds(text: str) -> tuple[int, ...]:
     """`0,1,2` as numbers, each once."""
+    from edgeasc.errors import UsageError
+
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and len(part) <= 9 for part in parts):
-        raise click.BadParameter(f"{text!r} is not a list of numbers such as 0,1,2", param_hint="--seeds")
+        raise UsageError("--seeds", f"{text!r} is not a list of numbers such as 0,1,2")
     return tuple(dict.fromkeys(int(part) for part in parts))

@@ -67,8 +67,15 @@ def costs_of(network: nn.Module, rule: str, form: Form) -> Costs:
 def _sentence(parts: dict[str, int]) -> str:
     """What a network has, numbers and names; the first always."""
     (first, number), *others = parts.items()
-    found = [f"{number:,} {first}", *(f"{count:,} {what}" for what, count in others if count)]
+    further = [f"{count:,} {what if count > 1 else _one(what)}" for what, count in others if count]
+    found = [f"{number:,} {first}", *further]
     return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
+
+
+def _one(what: str) -> str:
+    """`weights of norms` as `weight of norms`."""
+    first, *rest = what.split(" ")
+    return " ".join([first.removesuffix("s"), *rest])
 
 
 def inventory(network: nn.Module, graph: IntegerGraph) -> dict[str, Any]:

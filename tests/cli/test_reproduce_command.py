@@ -48,9 +48,9 @@ def test_other_recordings_are_refused(recordings: Path) -> None:
 
 
 @pytest.mark.parametrize("seeds", ["a", "", "1,,2", "-1", "²"])
-def test_seeds_are_numbers(seeds: str) -> None:
-    result = run("gmme-table1", "--seeds", seeds)
-    assert result.exit_code == 2 and "is not a list of numbers" in result.output
+def test_seeds_are_numbers(seeds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "gmme-table1", "--seeds", seeds]) == 2
+    assert "--seeds" in (said := capsys.readouterr().err) and "is not a list of numbers" in said
 
 
 def test_the_plan_lists_the_runs_and_trains_nothing(recordings: Path, tmp_path: Path) -> None:
