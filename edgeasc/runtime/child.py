@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 import weakref
 from collections import deque
@@ -60,15 +61,18 @@ class Child:
     ) -> None:
         self.what, self.path = what, path
         command = command or worker_command(what, memory)
+        # What a worker keeps in temporary files must go with it, however it ends: it has a folder of its own for them.
+        scratch = tempfile.TemporaryDirectory(prefix="edgeasc-", ignore_cleanup_errors=True)
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=_environment(threads),
+                env=_environment(threads) | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch.name),
             )
         except OSError as error:
+            scratch.cleanup()
             raise ResourceExhausted(what, f"cannot start a process: {error.strerror}", path) from error
         self._replies: queue.Queue[Reply | frames.BrokenFrame | None] = queue.Queue()
         self._tail: deque[bytes] = deque()
@@ -81,7 +85,7 @@ class Child:
         ]
         for thread in self._threads:
             thread.start()
-        self._finalizer = weakref.finalize(self, _end, self._process)
+        self._finalizer = weakref.finalize(self, _end, self._process, scratch)
         self._failure: EdgeascError | None = None
 
     def request(self, header: dict[str, Any], payload: bytes | memoryview = b"", timeout: float = 60.0) -> Reply:
@@ -214,8 +218,8 @@ def _keep_tail(stream: IO[bytes], tail: deque[bytes]) -> None:
                 size -= len(tail.popleft())
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill and reap; the reading threads then see the end of their pipes and close them."""
+def _end(process: subprocess.Popen[bytes], scratch: tempfile.TemporaryDirectory[str]) -> None:
+    """Kill and reap, and remove its files; the reading threads then see the end of their pipes and close them."""
     if process.poll() is None:
         process.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -223,3 +227,4 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError):
         if process.stdin is not None:
             process.stdin.close()
+    scratch.cleanup()

@@ -162,3 +162,16 @@ def test_noise_on_its_input_ends_the_worker() -> None:
     child._process.stdin.flush()
     with pytest.raises(ResourceExhausted, match="exit code 70"):
         child.request({"op": "load"})
+
+
+@pytest.mark.parametrize("last", ["os._exit(0)", "read_frame(sys.stdin.buffer)", "time.sleep(600)"])
+def test_temporary_files_go_with_the_worker_however_it_ends(start: Start, last: str) -> None:
+    child = start(
+        "import tempfile; path = tempfile.mkdtemp(); open(os.path.join(path, 'left'), 'w').close()\n"
+        f"write_frame(sys.stdout.buffer, {{'ok': True, 'path': path}}, b''); sys.stdout.flush(); {last}"
+    )
+    reply, _ = child.request({})
+    folder = Path(reply["path"])
+    assert (folder / "left").is_file()
+    child.close()
+    assert not folder.exists() and not folder.parent.exists()
