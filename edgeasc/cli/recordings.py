@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgeasc.data.clips import Dataset
+if TYPE_CHECKING:
+    from edgeasc.data.clips import Dataset
 
 
 def open_recordings(run: Path, data: Path | None) -> Dataset:
