@@ -127,7 +127,7 @@ def loudest(net: QuantNet, training: ClipArrays, recipe: Recipe) -> float:
     """By how many octaves the loudest channel of a free tensor stands above the middle one."""
     free = [first for first, _ in free_pairs(net)]
     found = loudness(net.eval(), free, calibration_inputs(training, recipe))
-    return max(-float(octaves(one).min()) for one in found.values())
+    return max(0.0, *(-float(octaves(one).min()) for one in found.values()))
 
 
 def main() -> None:
