@@ -83,9 +83,10 @@ def train_on_grid(
     def before_epoch(epoch: int) -> None:
         if epoch < max(1, exact_from):  # an exact epoch needs grids as well
             net.observe(calibration_inputs(training, recipe))
-            keep = ramped_keep(plan.keep_offsets, plan.costs.offsets, epoch, exact_from)
-            with running(net, "float"):
-                cut_offsets(net, banded(net.ordered()), keep, judged_on(calibration_inputs(training, recipe)))
+            if plan.keep_offsets < plan.costs.offsets:
+                keep = ramped_keep(plan.keep_offsets, plan.costs.offsets, epoch, exact_from)
+                with running(net, "float"):
+                    cut_offsets(net, banded(net.ordered()), keep, judged_on(calibration_inputs(training, recipe)))
         net.mode = "fake" if epoch < exact_from else "exact"
 
     phase = Phase.on_grid(recipe, "quantize", spec.epochs, spec.lr)
